@@ -1,0 +1,94 @@
+"""What a corpus reader yields: samples, and a list of what it had to leave out."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from fer_keras.emotions import in_canonical_order
+from fer_keras.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One labelled face picture on disk.
+
+    Args:
+        corpus: name of the corpus, e.g. `"ck_plus"`.
+        subject: the person. Readers make up one subject a picture where the corpus does not say who it shows.
+        sequence: the clip, or group of stills, that the picture belongs to.
+        image: path of the picture.
+        label: canonical emotion name, `""` if unlabelled.
+        frame: number of the frame in its sequence, -1 for a single picture.
+        landmarks: float array of shape `(68, 2)`, x and y in pixels of the picture, or `None`.
+        action_units: strings `"code:intensity"`, e.g. `"AU12:3"`.
+        occlusion: kind of occluder, `"none"` where the face is open.
+        attributes: other columns of the corpus (age, pose, ...), by name.
+    """
+
+    corpus: str
+    subject: str
+    sequence: str
+    image: pathlib.Path
+    label: str = ""
+    frame: int = -1
+    landmarks: np.ndarray | None = None
+    action_units: tuple = ()
+    occlusion: str = "none"
+    attributes: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def key(self):
+        """Identifies the sample within its corpus, on every machine."""
+        return f"{self.subject}/{self.sequence}/{self.frame}/{self.image.name}"
+
+
+class SkipLog(list):
+    """What was left out and why, as `(path, reason)` pairs.
+
+    Args:
+        strict: raise at the first item instead of collecting it.
+    """
+
+    def __init__(self, strict=False):
+        super().__init__()
+        self.strict = strict
+
+    def add(self, path, reason):
+        """Notes one item that was left out.
+
+        Args:
+            path: the file at fault.
+            reason: what was found and what was expected.
+
+        Raises:
+            InputError: always under `strict`.
+        """
+        if self.strict:
+            raise InputError(f"{path}: {reason}")
+        self.append((str(path), str(reason)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """Samples of one corpus, in a fixed order.
+
+    Args:
+        name: name of the corpus.
+        samples: list of `Sample`.
+        skipped: the `SkipLog` of the reader.
+    """
+
+    name: str
+    samples: list
+    skipped: SkipLog
+
+    @property
+    def label_names(self):
+        """The labels that occur, in canonical order."""
+        return in_canonical_order(sample.label for sample in self.samples if sample.label)
+
+    @property
+    def subjects(self):
+        """The subjects that own a labelled sample, sorted as strings."""
+        return sorted({sample.subject for sample in self.samples if sample.label})
