@@ -1,0 +1,43 @@
+"""Facial expression recognition for Keras: train, prove and serve.
+
+>>> import fer_keras
+>>> recognizer = fer_keras.Recognizer.from_preset("runs/train/model")
+>>> recognizer("face.jpg")[0].label
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+__version__ = "0.1.0"
+
+# Loaded on first use, so that the command line answers `--help` before TensorFlow is imported.
+_PUBLIC = {
+    "AlexNetEmotion": "fer_keras.models",
+    "CenterLoss": "fer_keras.layers",
+    "InputError": "fer_keras.errors",
+    "IslandLoss": "fer_keras.layers",
+    "JointSupervision": "fer_keras.models",
+    "Recognizer": "fer_keras.recognizer",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'fer_keras' has no attribute {name!r}")
+    import importlib
+
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ImportError(
+            f"fer_keras needs Keras's TensorFlow backend, found {keras.backend.backend()!r}; "
+            "unset KERAS_BACKEND or set it to 'tensorflow' before importing keras"
+        )
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__():
+    return [*globals(), *__all__]

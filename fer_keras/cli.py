@@ -1,0 +1,323 @@
+"""The command line, `fer-keras`. Commands are thin: what they do is a function of the library."""
+
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fer_keras.console import console, errors, load_libraries
+from fer_keras.errors import InputError
+
+app = typer.Typer(
+    help="Facial expression recognition for Keras: train, prove and serve.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+CorpusOption = Annotated[str, typer.Option("--corpus", help="ck_plus, folder (a labels.csv) or synthetic (built in).")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the corpus, in its official layout.")]
+LabelsOption = Annotated[str | None, typer.Option("--labels", help="Only these labels, separated by commas.")]
+WhereOption = Annotated[
+    list[str] | None, typer.Option("--where", metavar="KEY=VALUE", help="Only pictures with this attribute.")
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first picture that cannot be used.")]
+ModelOption = Annotated[Path, typer.Option("--model", help="A run of `train`, a preset folder or a .keras file.")]
+
+
+@app.command(epilog="Example: fer-keras prepare --corpus ck_plus --data ~/CK+ --out runs/ck_plus")
+def prepare(
+    out: Annotated[Path, typer.Option(help="Folder for the face records.")],
+    corpus: CorpusOption = "ck_plus",
+    data: DataOption = None,
+    labels: LabelsOption = None,
+    where: WhereOption = None,
+    strict: StrictOption = False,
+):
+    """Find, align and crop the faces of a corpus, and write them as records."""
+    load_libraries()
+    _print_manifest(_prepare(corpus, data, labels, where, strict, out), out)
+
+
+@app.command(epilog="Example: fer-keras train --corpus folder --data my_faces --folds 10 --out runs/mine")
+def train(
+    corpus: CorpusOption = "synthetic",
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for records, folds, figures and the model.")] = Path("runs/train"),
+    labels: LabelsOption = None,
+    where: WhereOption = None,
+    folds: Annotated[int, typer.Option(help="Subject-wise folds to cross-validate on; 0 only trains.")] = 10,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training faces.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Faces a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="First learning rate.")] = None,
+    metric_weight: Annotated[float | None, typer.Option(help="Weight λ of the Island loss; 0 for softmax alone.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Hard-sample threshold τ of the Island loss.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Height and width of the model's input, pixels.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1 for grey, 3 for colour.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+    strict: StrictOption = False,
+):
+    """Cross-validate an AlexNet-Emotion over subject-wise folds, then train it on everyone."""
+    load_libraries()
+    from fer_keras.training.run import train_run
+    from fer_keras.training.static import StaticConfig
+
+    chosen = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "metric_weight": metric_weight,
+        "threshold": threshold,
+        "image_size": image_size,
+        "channels": channels,
+    }
+    config = StaticConfig(seed=seed, **{key: value for key, value in chosen.items() if value is not None})
+    with _Progress() as progress:
+        results = train_run(
+            _read(corpus, data, labels, where, strict, out), out, config, folds, resume=resume, on_progress=progress
+        )
+    _print_manifest(results["manifest"], out / "records")
+    if folds:
+        _print_cross_validation(results, corpus, seed)
+    console.print(f"Model, trained on all subjects: [bold]{out / 'model'}[/]")
+    console.print(f"Figures: {out / 'results.json'}")
+    console.print(f"Next: fer-keras predict --model {out} IMAGE   or   fer-keras export --model {out}")
+
+
+@app.command(epilog="Example: fer-keras evaluate --model runs/mine --corpus folder --data other_faces")
+def evaluate(
+    model: ModelOption,
+    corpus: CorpusOption = "folder",
+    data: DataOption = None,
+    where: WhereOption = None,
+    out: Annotated[Path | None, typer.Option(help="File for the figures as JSON.")] = None,
+    strict: StrictOption = False,
+):
+    """Measure a model on a corpus."""
+    load_libraries()
+    import tempfile
+
+    from fer_keras.evaluation.cross_validation import evaluate_model, write_results
+    from fer_keras.models.preset import load_preset
+    from fer_keras.training.face_set import load_faces
+
+    classifier, about = load_preset(model)
+    with tempfile.TemporaryDirectory() as records:
+        manifest = _prepare(corpus, data, ",".join(classifier.label_names), where, strict, Path(records), absent_ok=True)
+        size, _, channels = classifier.backbone.input_shape[1:]
+        faces = load_faces(manifest["shards"], classifier.label_names, size, channels)
+    figures = evaluate_model(classifier, faces)
+    _print_manifest(manifest)
+    seen = sorted(set(faces.subjects) & set(about.get("subjects", ())))
+    if seen and about.get("corpus") == corpus:
+        console.print(
+            f"[yellow]The model was trained on {len(seen)} of these {len(set(faces.subjects))} subjects: "
+            "these figures do not tell how it does on new people.[/]"
+        )
+    _print_figures(figures, f"{corpus}, {len(set(faces.subjects))} subjects, no folds")
+    _print_confusion(figures["frame"]["confusion"], classifier.label_names)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_results(out, figures)
+
+
+@app.command(epilog="Example: fer-keras predict --model runs/mine photo.jpg")
+def predict(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures with one or more faces.")],
+    model: ModelOption,
+    min_confidence: Annotated[float, typer.Option(help="Below this probability the answer is `uncertain`.")] = 0.4,
+    strict: StrictOption = False,
+):
+    """Read the expressions of the faces in pictures."""
+    load_libraries()
+    from rich.table import Table
+
+    from fer_keras.recognizer import Recognizer
+
+    recognizer = Recognizer.from_preset(model, min_confidence=min_confidence)
+    names = recognizer.model.label_names
+    table = Table("picture", "face at", "expression", *names)
+    failures = []
+    for image in images:
+        try:
+            faces = recognizer(image)
+            if not faces:
+                raise InputError(f"{image}: no face found; expected a picture of a face")
+        except InputError as error:
+            if strict:
+                raise
+            failures.append(str(error))
+            continue
+        for face in faces:
+            left, top, right, bottom = (round(edge) for edge in face.box)
+            chances = [f"{face.probabilities[name]:.2f}" for name in names]
+            table.add_row(image.name, f"{left},{top} {right - left}×{bottom - top}", face.label, *chances)
+    if table.row_count:
+        console.print(table)
+    for failure in failures:
+        errors.print(f"[yellow]skipped[/] {failure}", markup=True)
+    if failures and not table.row_count:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: fer-keras export --model runs/mine --out saved_models/fer")
+def export(
+    model: ModelOption,
+    out: Annotated[Path, typer.Option(help="Base path of the served model; gets a new version.")] = Path(
+        "saved_models/fer"
+    ),
+):
+    """Write a model as a new SavedModel version for TensorFlow Serving."""
+    load_libraries()
+    from fer_keras.export import export_version
+    from fer_keras.models.preset import load_preset
+
+    version = export_version(load_preset(model)[0], out)
+    console.print(f"Exported: [bold]{version}[/]")
+    console.print(f"Next: fer-keras serve --model-base-path {out}")
+
+
+def main():
+    """Runs the command line; bad input is one line and exit status 1."""
+    _add_commands()
+    try:
+        app()
+    except InputError as error:
+        errors.print(f"[red]error:[/] {_escape(error)}", soft_wrap=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        extra = {"tfx": "pipeline", "apache_beam": "pipeline", "grpc": "serving", "starlette": "serving"}
+        root = (error.name or "").partition(".")[0]
+        if root not in extra:
+            raise
+        errors.print(f"[red]error:[/] {root} is not installed; run: pip install 'fer-keras\\[{extra[root]}]'")
+        sys.exit(1)
+
+
+def _add_commands():
+    """Adds the commands of the sister packages, found through their entry points."""
+    for entry in sorted(importlib.metadata.entry_points(group="fer_keras.commands"), key=lambda one: one.name):
+        command = entry.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=entry.name)
+        else:
+            app.command(entry.name)(command)
+
+
+def _escape(text):
+    from rich.markup import escape
+
+    return escape(str(text))
+
+
+def _read(corpus, data, labels, where, strict, out):
+    from fer_keras import corpora
+
+    if data is None:
+        if corpus != "synthetic":
+            raise InputError(f"--data is missing; expected the folder of the {corpus} corpus")
+        data = out / "corpus"
+    pairs = [pair.partition("=") for pair in where or ()]
+    bad = [key for key, equals, _ in pairs if not (key and equals)]
+    if bad:
+        raise InputError(f"--where {bad[0]}: expected KEY=VALUE, such as pose=straight")
+    wanted = [label.strip() for label in labels.split(",")] if labels else None
+    return corpora.read(corpus, data, wanted, {key: value for key, _, value in pairs}, strict)
+
+
+def _prepare(corpus, data, labels, where, strict, out):
+    from fer_keras.corpora.prepare import prepare
+
+    with _Progress() as progress:
+        return prepare(_read(corpus, data, labels, where, strict, out), out, on_progress=progress.faces)
+
+
+class _Progress:
+    """Progress bars of preparing and training."""
+
+    def __enter__(self):
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self._tasks = {}
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._bars.stop()
+
+    def update(self, name, done, total, note=""):
+        """Shows that `done` of `total` steps of the task `name` are done."""
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, note="")
+        self._bars.update(self._tasks[name], completed=done, total=total, note=note)
+
+    def faces(self, done, total):
+        """Shows how many pictures are prepared."""
+        self.update("faces", done, total)
+
+
+def _print_manifest(manifest, out=None):
+    by_label = ", ".join(f"{name} {count}" for name, count in manifest["faces_by_label"].items())
+    console.print(f"{manifest['faces']} faces of {manifest['pictures']} pictures ({by_label})")
+    skipped = manifest["skipped"]
+    for path, reason in skipped[:5]:
+        console.print(f"[yellow]skipped[/] {_escape(path)}: {_escape(reason)}", soft_wrap=True)
+    if len(skipped) > 5:
+        console.print(f"[yellow]skipped[/] {len(skipped)} pictures in all")
+    if out:
+        console.print(f"Records: {out}")
+
+
+def _print_cross_validation(results, corpus, seed):
+    from rich.table import Table
+
+    table = Table("fold", "subjects", "faces", "accuracy", "UAR", "macro F1", title="Tested on subjects never trained on")
+    for fold, figures in enumerate(results["cross_validation"]["folds"]):
+        frame = figures["frame"]
+        table.add_row(
+            str(fold),
+            str(results["subjects_by_fold"][fold]),
+            str(sum(map(sum, frame["confusion"]))),
+            *(f"{frame[name]:.3f}" for name in ("accuracy", "uar", "macro_f1")),
+        )
+    console.print(table)
+    mean, std = results["cross_validation"]["mean"], results["cross_validation"]["std"]
+    protocol = f"{corpus}, {len(results['subjects_by_fold'])} subject-wise folds, seed {seed}, mean ± std over folds"
+    for level in ("frame", "sequence"):
+        line = ", ".join(
+            f"{title} {mean[level][name]:.3f} ± {std[level][name]:.3f}"
+            for title, name in (("accuracy", "accuracy"), ("UAR", "uar"), ("macro F1", "macro_f1"))
+        )
+        console.print(f"[bold]{level:>8}: {line}[/]")
+    console.print(f"          ({protocol})")
+    _print_confusion(results["cross_validation"]["pooled"]["frame"]["confusion"], results["label_names"])
+
+
+def _print_figures(figures, protocol):
+    for level in ("frame", "sequence"):
+        one = figures[level]
+        console.print(
+            f"[bold]{level:>8}: accuracy {one['accuracy']:.3f}, UAR {one['uar']:.3f}, macro F1 {one['macro_f1']:.3f}[/]"
+        )
+    console.print(f"          ({protocol})")
+
+
+def _print_confusion(matrix, names):
+    from rich.table import Table
+
+    table = Table("true \\ answered", *names, title="Faces by true and answered label")
+    for name, row in zip(names, matrix, strict=True):
+        table.add_row(name, *map(str, row))
+    console.print(table)

@@ -1,0 +1,48 @@
+"""The terminal: one console for all commands, and the libraries' noise kept off it."""
+
+import contextlib
+import os
+import tempfile
+import warnings
+
+from rich.console import Console
+
+console = Console(highlight=False)
+"""Where commands print their answers."""
+
+errors = Console(stderr=True, highlight=False)
+"""Where commands print what went wrong."""
+
+
+def load_libraries():
+    """Imports TensorFlow and Keras without the lines that they write to the terminal.
+
+    Commands call it first. What is wrong with the libraries still raises.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    warnings.filterwarnings("ignore")
+    with _native_stderr_aside():
+        import tensorflow as tf
+
+        import keras  # noqa: F401
+
+        tf.get_logger().setLevel("ERROR")
+        tf.zeros(())  # the runtime reports on devices when it first runs
+
+
+@contextlib.contextmanager
+def _native_stderr_aside():
+    """Keeps what C++ libraries write to file descriptor 2, and shows it only if they fail."""
+    with tempfile.TemporaryFile() as aside:
+        terminal = os.dup(2)
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(terminal, aside.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

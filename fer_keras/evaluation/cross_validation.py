@@ -1,0 +1,117 @@
+"""Subject-independent cross-validation of static recognisers, one resumable fold after another."""
+
+import dataclasses
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+from fer_keras.errors import InputError
+from fer_keras.evaluation.metrics import by_sequence, summarize
+from fer_keras.training.static import train_static
+
+
+def predict_probabilities(model, faces, batch_size=256):
+    """Probabilities of a classifier on faces in memory.
+
+    Args:
+        model: a classifier that returns logits.
+        faces: `FaceSet`.
+        batch_size: int, faces a step.
+
+    Returns:
+        A float array of shape `(n, K)`.
+    """
+    logits = model.predict(faces.images, batch_size=batch_size, verbose=0)
+    return np.asarray(keras.ops.softmax(logits, axis=-1))
+
+
+def evaluate_model(model, faces):
+    """Figures of a classifier by frame and by sequence.
+
+    Args:
+        model: a classifier that returns logits.
+        faces: `FaceSet` with the model's label names.
+
+    Returns:
+        A dict with `frame` and `sequence`, each as `fer_keras.evaluation.metrics.summarize` gives it.
+    """
+    return _figures(faces, predict_probabilities(model, faces))
+
+
+def cross_validate(faces, folds, config, directory, on_epoch=None, on_fold=None):
+    """Trains on all folds but one and tests on that one, for every fold.
+
+    Args:
+        faces: `FaceSet` of the corpus.
+        folds: dict of subject to fold number, see `fer_keras.corpora.assign_folds`.
+        config: `StaticConfig`.
+        directory: folder for the folds' results and checkpoints. Folds that are done are not trained again.
+        on_epoch: optional callable `(fold, epoch, logs)`.
+        on_fold: optional callable `(fold, figures)`.
+
+    Returns:
+        A dict: `folds`, the figures of every fold; `mean` and `std` (sample standard deviation over the folds) of
+        accuracy, UAR and macro F1 by `frame` and `sequence`; `pooled`, the figures over all test faces together.
+
+    Raises:
+        InputError: a face's subject has no fold, or a test fold is empty.
+    """
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    unknown = set(faces.subjects) - set(folds)
+    if unknown:
+        raise InputError(f"subject {min(unknown)!r} has no fold; {len(folds)} subjects have one")
+    fold_of = np.array([folds[subject] for subject in faces.subjects])
+    probabilities = np.zeros((len(faces), len(faces.label_names)), "float32")
+    results = []
+    for fold in range(max(folds.values()) + 1):
+        test = fold_of == fold
+        if not test.any():
+            raise InputError(f"fold {fold} has no face to test on; use fewer folds")
+        file = directory / f"fold-{fold}.npz"
+        if not file.exists():
+            model = train_static(
+                faces.select(~test),
+                dataclasses.replace(config, seed=config.seed + fold),
+                checkpoint_dir=directory / f"fold-{fold}",
+                on_epoch=on_epoch and (lambda epoch, logs, fold=fold: on_epoch(fold, epoch, logs)),
+            )
+            aside = file.with_name(f".{file.name}")
+            np.savez(aside, probabilities=predict_probabilities(model, faces.select(test)))
+            aside.replace(file)
+            keras.backend.clear_session()
+        probabilities[test] = np.load(file)["probabilities"]
+        results.append(_figures(faces.select(test), probabilities[test]))
+        if on_fold:
+            on_fold(fold, results[-1])
+    return {**_mean_and_std(results), "pooled": _figures(faces, probabilities), "folds": results}
+
+
+def write_results(path, results):
+    """Writes figures as JSON; the file appears whole or not at all."""
+    path = pathlib.Path(path)
+    aside = path.with_name(f".{path.name}.tmp")
+    aside.write_text(json.dumps(results, indent=1) + "\n")
+    aside.replace(path)
+
+
+def _figures(faces, probabilities):
+    return {
+        "frame": summarize(faces.labels, probabilities),
+        "sequence": summarize(*by_sequence(faces.labels, probabilities, faces.sequences)),
+    }
+
+
+def _mean_and_std(results):
+    def over_folds(statistic):
+        return {
+            level: {
+                name: float(statistic([result[level][name] for result in results]))
+                for name in ("accuracy", "uar", "macro_f1")
+            }
+            for level in ("frame", "sequence")
+        }
+
+    return {"mean": over_folds(np.mean), "std": over_folds(lambda values: np.std(values, ddof=1))}

@@ -1,0 +1,86 @@
+"""SavedModels for TensorFlow Serving: signatures on encoded face crops, on tensors and on records."""
+
+import contextlib
+import pathlib
+import shutil
+import time
+
+import keras
+import tensorflow as tf
+
+from fer_keras.errors import InputError
+from fer_keras.faces.decode import decode_faces
+
+
+def export_saved_model(model, directory):
+    """Writes a SavedModel that answers with named probabilities.
+
+    Signatures, all batched:
+
+    - `serving_default`: `image`, string `(batch,)` of encoded face crops → `probabilities`, float32 `(batch, K)`;
+      `label`, string `(batch,)`; `label_names`, string `(batch, K)`.
+    - `serve_tensor`: `face`, float32 `(batch, height, width, channels)`, values 0-255 → the same.
+    - `serve_examples`: `examples`, string `(batch,)` of serialized face records → `classes`, string `(batch, K)`;
+      `scores`, float32 `(batch, K)`.
+
+    Args:
+        model: a classifier with `label_names` and `inference_model()`, such as `AlexNetEmotion`.
+        directory: the folder to write; it must not exist.
+
+    Raises:
+        InputError: the folder exists.
+    """
+    directory = pathlib.Path(directory)
+    if directory.exists():
+        raise InputError(f"{directory}: exists; expected the name of a new folder")
+    inference = model.inference_model()
+    height, width, channels = inference.input_shape[1:]
+    names = tf.constant(model.label_names)
+
+    def answer(faces):
+        probabilities = keras.ops.softmax(inference(faces, training=False))
+        return {
+            "probabilities": probabilities,
+            "label": tf.gather(names, tf.argmax(probabilities, axis=-1)),
+            "label_names": tf.repeat(names[None], tf.shape(probabilities)[0], axis=0),
+        }
+
+    def serve_image(image):
+        return answer(tf.cast(decode_faces(image, height, width, channels), tf.float32))
+
+    def serve_examples(examples):
+        feature = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
+        answers = serve_image(tf.io.parse_example(examples, feature)["image/encoded"])
+        return {"classes": answers["label_names"], "scores": answers["probabilities"]}
+
+    archive = keras.export.ExportArchive()
+    archive.track(inference)
+    archive.add_endpoint("serving_default", serve_image, [tf.TensorSpec([None], tf.string, name="image")])
+    archive.add_endpoint(
+        "serve_tensor", answer, [tf.TensorSpec([None, height, width, channels], tf.float32, name="face")]
+    )
+    archive.add_endpoint("serve_examples", serve_examples, [tf.TensorSpec([None], tf.string, name="examples")])
+    archive.write_out(str(directory), verbose=False)
+
+
+def export_version(model, base_path):
+    """Writes a SavedModel as the newest version under a server's base path; it appears whole or not at all.
+
+    Args:
+        model: see `export_saved_model`.
+        base_path: folder of versions, such as `saved_models/fer`; created if missing.
+
+    Returns:
+        The path of the new version, named by Unix time.
+    """
+    base_path = pathlib.Path(base_path)
+    base_path.mkdir(parents=True, exist_ok=True)
+    newest = max((int(child.name) for child in base_path.iterdir() if child.name.isdigit()), default=0)
+    version = max(int(time.time()), newest + 1)
+    aside = base_path / f".{version}.tmp"
+    try:
+        export_saved_model(model, aside)
+        return aside.rename(base_path / str(version))
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(aside)

@@ -1,0 +1,107 @@
+"""AlexNet-Emotion: the paper's static recogniser (Ge et al. 2022), sized for faces of 48×48 pixels."""
+
+import keras
+
+from fer_keras.layers import IslandLoss, PixelStandardization
+from fer_keras.models.joint_supervision import JointSupervision
+
+FEATURE_DIM = 128  # FC7 in the paper
+
+
+def alexnet_emotion_backbone(image_size=48, channels=1, width=1.0, dropout=0.3, name="alexnet_emotion_backbone"):
+    """The convolutional network up to FC7.
+
+    AlexNet's layout (pooling after convolutions 1, 2 and 5; fully connected layers 6 and 7) with batch normalisation
+    and small kernels. At the default size it costs about 20 million multiply-adds a face.
+
+    Args:
+        image_size: int, height and width of the input in pixels, at least 32.
+        channels: 1 for grey, 3 for colour.
+        width: float, factor on the number of filters.
+        dropout: float, rate before FC6 and FC7.
+        name: string, name of the model.
+
+    Returns:
+        A functional Keras model from raw pixels `(batch, image_size, image_size, channels)`, 0-255, to features
+        `(batch, 128)`. FC7 is linear after batch normalisation: a ReLU there would forbid negative cosines between
+        class centres.
+    """
+    if image_size < 32:
+        raise ValueError(f"`image_size` must be at least 32. Received: image_size={image_size}")
+    layers = keras.layers
+
+    def block(x, index, filters, kernel, pool):
+        x = layers.Conv2D(round(filters * width), kernel, padding="same", use_bias=False, name=f"conv{index}")(x)
+        x = layers.BatchNormalization(name=f"conv{index}_bn")(x)
+        x = layers.Activation("relu", name=f"conv{index}_relu")(x)
+        return layers.MaxPooling2D(name=f"conv{index}_pool")(x) if pool else x
+
+    faces = keras.Input((image_size, image_size, channels), name="face")
+    x = PixelStandardization(name="standardize")(faces)
+    x = block(x, 1, 24, 5, pool=True)
+    x = block(x, 2, 40, 3, pool=True)
+    x = block(x, 3, 64, 3, pool=False)
+    x = block(x, 4, 64, 3, pool=False)
+    x = block(x, 5, 56, 3, pool=True)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dropout(dropout, name="fc6_dropout")(x)
+    x = layers.Dense(round(192 * width), use_bias=False, name="fc6")(x)
+    x = layers.BatchNormalization(name="fc6_bn")(x)
+    x = layers.Activation("relu", name="fc6_relu")(x)
+    x = layers.Dropout(dropout, name="fc7_dropout")(x)
+    x = layers.Dense(FEATURE_DIM, use_bias=False, name="fc7")(x)
+    features = layers.BatchNormalization(dtype="float32", name="fc7_bn")(x)
+    return keras.Model(faces, features, name=name)
+
+
+@keras.saving.register_keras_serializable("fer_keras")
+class AlexNetEmotion(JointSupervision):
+    """AlexNet-Emotion, trained with softmax and the improved Island loss.
+
+    Args:
+        label_names: sequence of K class names, in the order of the outputs.
+        image_size: int, height and width of the input in pixels.
+        channels: 1 for grey, 3 for colour.
+        width: float, factor on the number of filters.
+        dropout: float, rate before FC6 and FC7.
+        metric_loss: `"island"` for an `IslandLoss` with its defaults, any `fer_keras.layers.MetricLoss`, or `None`
+            for softmax alone.
+        metric_weight: float, λ, the weight of the metric loss.
+        **kwargs: passed to `keras.Model`.
+
+    Call arguments:
+        inputs: tensor of shape `(batch, image_size, image_size, channels)`, raw pixels 0-255 of aligned faces.
+
+    Example:
+
+    >>> model = AlexNetEmotion(label_names=("neutral", "happiness"))
+    >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    >>> model.fit(faces, labels)
+    >>> keras.ops.softmax(model.predict(faces))
+
+    Reference:
+        - Ge et al., Facial expression recognition based on deep learning, CMPB 2022.
+    """
+
+    def __init__(
+        self,
+        label_names,
+        image_size=48,
+        channels=1,
+        width=1.0,
+        dropout=0.3,
+        metric_loss="island",
+        metric_weight=0.01,
+        **kwargs,
+    ):
+        if metric_loss == "island":
+            metric_loss = IslandLoss(len(tuple(label_names)))
+        backbone = alexnet_emotion_backbone(image_size, channels, width, dropout)
+        super().__init__(backbone, label_names, metric_loss, metric_weight, **kwargs)
+        self._options = {"image_size": image_size, "channels": channels, "width": width, "dropout": dropout}
+
+    def get_config(self):
+        """Returns the model's configuration."""
+        config = super().get_config()
+        del config["backbone"], config["head"]
+        return {**config, **self._options}

@@ -1,0 +1,153 @@
+"""Softmax and a metric loss on the same features: L = L_s + λ L_metric."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from fer_keras.errors import InputError
+
+
+@keras.saving.register_keras_serializable("fer_keras")
+class JointSupervision(keras.Model):
+    """A classifier whose features are trained by a metric loss beside softmax (Ge et al. 2022, equation 3).
+
+    It is an ordinary Keras classifier: `compile(optimizer, loss, metrics)`, `fit(x, y)`, `evaluate(x, y)` and
+    `predict(x)`, which returns logits. Labels are never an input. In training, `compute_loss` adds
+    `metric_weight × metric_loss(features, labels)` to the compiled loss and lets the metric loss update its centres.
+    A `.keras` file keeps the centres; a SavedModel made by `export` does not carry them.
+
+    Args:
+        backbone: a Keras model from faces to features of shape `(batch, d)`.
+        label_names: sequence of K class names, in the order of the outputs.
+        metric_loss: a `fer_keras.layers.MetricLoss`, or `None` for softmax alone.
+        metric_weight: float, λ.
+        head: a layer from features to K logits; the default is a dense layer in float32.
+        **kwargs: passed to `keras.Model`.
+
+    Call arguments:
+        inputs: what the backbone takes: faces of shape `(batch, height, width, channels)`, values 0-255.
+
+    Labels given to `fit` and `evaluate` are integers of shape `(batch,)` or `(batch, 1)`, or soft rows of shape
+    `(batch, K)`, whose largest entry is what the metric loss takes.
+
+    Example:
+
+    >>> model = JointSupervision(backbone, ("neutral", "happiness"), metric_loss=IslandLoss(2), metric_weight=0.01)
+    >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    >>> model.fit(faces, labels)
+    """
+
+    def __init__(self, backbone, label_names, metric_loss=None, metric_weight=0.01, head=None, **kwargs):
+        super().__init__(**kwargs)
+        self.label_names = tuple(label_names)
+        if len(set(self.label_names)) < max(len(self.label_names), 2):
+            raise ValueError(f"`label_names` must be two or more distinct names. Received: {self.label_names}")
+        if len(backbone.output_shape) != 2:
+            raise ValueError(
+                "`backbone` must return features of shape (batch, dimension). "
+                f"Received a backbone that returns {backbone.output_shape}"
+            )
+        num_classes = len(self.label_names)
+        if metric_loss is not None and getattr(metric_loss, "num_classes", num_classes) != num_classes:
+            raise ValueError(
+                f"`metric_loss` is for {metric_loss.num_classes} classes, but there are {num_classes} `label_names`"
+            )
+        self.backbone = backbone
+        self.head = head or keras.layers.Dense(num_classes, dtype="float32", name="logits")
+        self.metric_loss = metric_loss
+        self.metric_weight = float(metric_weight)
+        if not self.head.built:
+            self.head.build(backbone.output_shape)
+        if metric_loss is not None:
+            if not metric_loss.built:
+                metric_loss.build(backbone.output_shape)
+            self.metric_loss_tracker = keras.metrics.Mean(name="metric_loss")
+        self.build(backbone.input_shape)
+
+    def build(self, input_shape):
+        """Marks the model as built; its parts are built when they are given."""
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Returns the logits, a float32 tensor of shape `(batch, K)`."""
+        features = self.backbone(inputs, training=training)
+        logits = self.head(features)
+        # The features travel to compute_loss with the logits, as Keras's masks do: one pass, and no state on the
+        # model that replicas would share.
+        logits._fer_features = features
+        return logits
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Adds the weighted metric loss to the compiled loss, and updates its centres when training."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
+        if self.metric_loss is None:
+            return loss
+        features = getattr(y_pred, "_fer_features", None)
+        if features is None:  # predictions made elsewhere, as in Keras's symbolic build
+            features = self.backbone(x, training=training)
+        labels = ops.argmax(y, axis=-1) if len(y.shape) == 2 and y.shape[-1] > 1 else y
+        metric_loss = self.metric_loss(features, labels, sample_weight)
+        self.metric_loss.observe(features, labels)
+        self.metric_loss_tracker.update_state(metric_loss)
+        if training:
+            self.metric_loss.update(features, labels)
+        return loss + self.metric_weight * metric_loss / tf.distribute.get_strategy().num_replicas_in_sync
+
+    def inference_model(self):
+        """The part that answers: a functional model from faces to logits, without the metric loss."""
+        inputs = self.backbone.inputs
+        features = self.backbone(inputs[0] if len(inputs) == 1 else inputs)
+        return keras.Model(inputs, self.head(features), name=f"{self.name}_inference")
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Exports the inference part, see `keras.Model.export`."""
+        self.inference_model().export(filepath, format=format, **kwargs)
+
+    def save_to_preset(self, directory, about=None):
+        """Writes the model as a preset that `from_preset` and `Recognizer.from_preset` read.
+
+        Args:
+            directory: the folder to write; what it held is replaced when everything new is on disk.
+            about: optional dict of plain data kept with the model (corpus, protocol, figures).
+        """
+        from fer_keras.models.preset import save_preset
+
+        save_preset(self, directory, about or {})
+
+    @classmethod
+    def from_preset(cls, directory):
+        """Loads a model that `save_to_preset` wrote.
+
+        Args:
+            directory: a preset folder, or a `.keras` file.
+
+        Returns:
+            The model, of this class.
+
+        Raises:
+            InputError: there is no preset, or it holds another kind of model.
+        """
+        from fer_keras.models.preset import load_preset
+
+        model, _ = load_preset(directory)
+        if not isinstance(model, cls):
+            raise InputError(f"{directory}: holds a {type(model).__name__}, expected a {cls.__name__}")
+        return model
+
+    def get_config(self):
+        """Returns the model's configuration."""
+        return {
+            **super().get_config(),
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "label_names": list(self.label_names),
+            "metric_loss": keras.saving.serialize_keras_object(self.metric_loss),
+            "metric_weight": self.metric_weight,
+            "head": keras.saving.serialize_keras_object(self.head),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the model from `get_config`'s result."""
+        parts = ("backbone", "metric_loss", "head")
+        restored = {part: keras.saving.deserialize_keras_object(config[part]) for part in parts if part in config}
+        return cls(**{**config, **restored})

@@ -1,0 +1,116 @@
+"""The one-liner: a picture in, faces with named probabilities out."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fer_keras.errors import InputError
+from fer_keras.faces.align import align_face
+from fer_keras.faces.blaze_face import BlazeFace
+from fer_keras.faces.decode import decode_faces
+from fer_keras.faces.image import encode_png, read_image
+from fer_keras.models.preset import load_preset
+
+UNCERTAIN = "uncertain"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recognition:
+    """What was read from one face.
+
+    Args:
+        box: `(left, top, right, bottom)` of the face in pixels of the picture.
+        label: the most probable class, or `"uncertain"` below the recogniser's confidence.
+        probabilities: dict of class name to probability, in the order of the model's outputs.
+        face_score: confidence of the detector in [0, 1] that this is a face.
+    """
+
+    box: tuple
+    label: str
+    probabilities: dict
+    face_score: float
+
+
+class Recognizer:
+    """Finds faces, aligns them and reads their expression.
+
+    Args:
+        model: a classifier with `label_names` that returns logits on faces, such as `AlexNetEmotion`.
+        min_confidence: float in [0, 1]; a face whose best probability is below gets the label `"uncertain"`.
+        detector: a `fer_keras.faces.FaceDetector`; the default is `BlazeFace`.
+
+    Example:
+
+    >>> recognizer = Recognizer.from_preset("runs/train/model")
+    >>> for face in recognizer("party.jpg"):
+    ...     print(face.box, face.label, face.probabilities)
+    """
+
+    def __init__(self, model, min_confidence=0.4, detector=None):
+        if not 0 <= min_confidence <= 1:
+            raise InputError(f"min_confidence must be in [0, 1], received {min_confidence}")
+        self.model = model
+        self.min_confidence = min_confidence
+        self.detector = detector or BlazeFace()
+
+    @classmethod
+    def from_preset(cls, path, **kwargs):
+        """Makes a recogniser from a trained model.
+
+        Args:
+            path: a preset folder, a run folder of `fer-keras train`, or a `.keras` file.
+            **kwargs: passed to `Recognizer`.
+
+        Raises:
+            InputError: there is no model at `path`.
+        """
+        return cls(load_preset(path)[0], **kwargs)
+
+    def __call__(self, image):
+        """Reads every face in a picture.
+
+        Args:
+            image: a path, or a uint8 array of shape `(height, width, 3)`, RGB.
+
+        Returns:
+            A list of `Recognition`, the detector's most confident face first; empty where no face was found.
+
+        Raises:
+            InputError: the file is no readable picture, or the array has another form.
+        """
+        if not isinstance(image, np.ndarray):
+            image = read_image(image)
+        elif image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+            raise InputError(
+                f"expected a picture as uint8 (height, width, 3); received {image.dtype} of shape {image.shape}"
+            )
+        faces = self.detector.detect([image])[0]
+        if not faces:
+            return []
+        probabilities = self.classify([align_face(image, face.eyes) for face in faces])
+        return [self._recognition(face, row) for face, row in zip(faces, probabilities, strict=True)]
+
+    def classify(self, crops):
+        """Probabilities of aligned face crops.
+
+        Args:
+            crops: list of uint8 arrays of shape `(size, size, 3)`, RGB, as `align_face` makes them.
+
+        Returns:
+            A float32 array of shape `(len(crops), K)`.
+        """
+        # Through PNG and the graph's decoder: the pixels are those of training and of every served signature.
+        inputs = decode_faces(tf.constant([encode_png(crop) for crop in crops]), *self.model.backbone.input_shape[1:])
+        return np.asarray(keras.ops.softmax(self.model(inputs, training=False), axis=-1))
+
+    def _recognition(self, face, probabilities):
+        best = int(np.argmax(probabilities))
+        names = self.model.label_names
+        return Recognition(
+            box=face.box,
+            label=names[best] if probabilities[best] >= self.min_confidence else UNCERTAIN,
+            probabilities={name: float(value) for name, value in zip(names, probabilities, strict=True)},
+            face_score=face.score,
+        )

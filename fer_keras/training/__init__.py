@@ -1,0 +1,1 @@
+"""Training: what the command line, the pipeline and the tuner call."""

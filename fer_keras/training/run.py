@@ -1,0 +1,103 @@
+"""A training run as a folder: records, folds, figures, model; it continues where it was interrupted."""
+
+import dataclasses
+import json
+import pathlib
+
+from fer_keras.corpora.folds import assign_folds
+from fer_keras.corpora.prepare import corpus_fingerprint, prepare
+from fer_keras.errors import InputError
+from fer_keras.evaluation.cross_validation import cross_validate, write_results
+from fer_keras.training.face_set import load_faces
+from fer_keras.training.static import train_static
+
+
+class _Quiet:
+    def update(self, name, done, total, note=""):
+        """Shows nothing."""
+
+
+def train_run(corpus, out, config, folds=10, resume=False, on_progress=None):
+    """Prepares a corpus, cross-validates on it and trains a model on everyone.
+
+    The folder gets `run.json` (what was asked for), `records/`, `folds/`, `results.json` and `model/`, a preset.
+
+    Args:
+        corpus: a `Corpus`.
+        out: the run's folder.
+        config: `StaticConfig`.
+        folds: int, number of subject-wise folds; 0 trains the model only.
+        resume: continue the run in `out`; the same corpus and configuration are expected.
+        on_progress: optional object with `update(name, done, total, note)`.
+
+    Returns:
+        A dict: `manifest` of the records, `label_names`, `subjects_by_fold` and `cross_validation` (see
+        `cross_validate`); the last two are empty without folds.
+
+    Raises:
+        InputError: `out` holds a run and `resume` is false, or it holds another run; fewer subjects than folds.
+    """
+    out, progress = pathlib.Path(out), on_progress or _Quiet()
+    label_names = corpus.label_names
+    fold_of = assign_folds(corpus.subjects, folds) if folds else {}
+    asked = {
+        "corpus": corpus.name,
+        "fingerprint": corpus_fingerprint(corpus),
+        "label_names": list(label_names),
+        "folds": folds,
+        "config": dataclasses.asdict(config),
+    }
+    _claim(out, asked, resume)
+
+    manifest = prepare(corpus, out / "records", lambda done, total: progress.update("faces", done, total))
+    faces = load_faces(manifest["shards"], label_names, config.image_size, config.channels)
+    results = {"manifest": manifest, "label_names": list(label_names), "subjects_by_fold": [], "cross_validation": {}}
+    if folds:
+        results["subjects_by_fold"] = [list(fold_of.values()).count(fold) for fold in range(folds)]
+        results["cross_validation"] = cross_validate(
+            faces,
+            fold_of,
+            config,
+            out / "folds",
+            on_epoch=lambda fold, epoch, logs: progress.update(
+                "folds", fold * config.epochs + epoch, folds * config.epochs, _note(logs)
+            ),
+            on_fold=lambda fold, figures: progress.update(
+                "folds", (fold + 1) * config.epochs, folds * config.epochs, f"fold {fold}"
+            ),
+        )
+    if not (out / "model").exists():
+        model = train_static(
+            faces,
+            config,
+            checkpoint_dir=out / "checkpoints",
+            on_epoch=lambda epoch, logs: progress.update("model", epoch, config.epochs, _note(logs)),
+        )
+        about = {**asked, "subjects": sorted(set(faces.subjects.tolist()))}
+        if folds:
+            about |= {level: results["cross_validation"][level] for level in ("mean", "std")}
+        model.save_to_preset(out / "model", about)
+    write_results(out / "results.json", {**asked, **results})
+    return results
+
+
+def _claim(out, asked, resume):
+    file = out / "run.json"
+    if not file.exists():
+        if out.exists() and set(path.name for path in out.iterdir()) - {"corpus"}:
+            raise InputError(f"{out}: is not empty and holds no run; choose another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        write_results(file, asked)
+        return
+    if not resume:
+        raise InputError(f"{out}: holds a run already; add --resume to continue it, or choose another --out")
+    held = json.loads(file.read_text())
+    changed = [key for key in asked if held.get(key) != asked[key]]
+    if "config" in changed:
+        changed = [key for key, value in asked["config"].items() if held["config"].get(key) != value]
+    if changed:
+        raise InputError(f"{out}: the run there was started with another {changed[0]}; choose another --out")
+
+
+def _note(logs):
+    return f"loss {logs['loss']:.3f}, accuracy {logs['accuracy']:.3f}"
