@@ -22,7 +22,7 @@ FEATURES = {
     "sequence": tf.io.FixedLenFeature([], tf.string),
     "frame": tf.io.FixedLenFeature([], tf.int64),  # -1 for a single picture
     "landmarks": tf.io.FixedLenFeature([136], tf.float32, [0.0] * 136),  # x y in [0, 1] of the crop; zeros if unknown
-    "action_units": tf.io.VarLenFeature(tf.string),  # "code:intensity"
+    "action_units": tf.io.RaggedFeature(tf.string),  # "code:intensity"
     "occlusion": tf.io.FixedLenFeature([], tf.string),  # kind of occluder, "none" if open
     "occlusion/mask": tf.io.FixedLenFeature([], tf.string, ""),  # PNG of the crop's occluded pixels, "" if none
 }

@@ -1,0 +1,85 @@
+import cv2
+import numpy as np
+import pytest
+
+from fer_keras import corpora
+from fer_keras.corpora import SkipLog, folder
+from fer_keras.errors import InputError
+
+
+@pytest.fixture
+def make_folder(tmp_path):
+    def make(text, pictures=("a.png", "b.png")):
+        for name in pictures:
+            cv2.imwrite(str(tmp_path / name), np.zeros((16, 16, 3), np.uint8))
+        (tmp_path / "labels.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+        return tmp_path
+
+    return make
+
+
+def test_all_columns(make_folder):
+    directory = make_folder(
+        "path,subject,sequence,frame,label,occlusion,pose\na.png,ann,s1,3,Happy,sunglasses,left\nb.png,bob,,,sad,,\n"
+    )
+    first, second = folder.read(directory, SkipLog())
+    assert (first.subject, first.sequence, first.frame, first.label, first.occlusion, first.attributes) == (
+        "ann", "s1", 3, "happiness", "sunglasses", {"pose": "left"},
+    )  # fmt: skip
+    assert (second.sequence, second.frame, second.label, second.occlusion) == ("b.png", -1, "sadness", "none")
+    assert first.image == directory / "a.png"
+
+
+def test_pictures_without_subject_are_their_own(make_folder):
+    samples = folder.read(make_folder("path,label\na.png,happy\nb.png,happy\n"), SkipLog())
+    assert len({sample.subject for sample in samples}) == 2
+
+
+def test_missing_picture_is_skipped_and_named(make_folder):
+    skips = SkipLog()
+    samples = folder.read(make_folder("path,label\na.png,happy\ngone.png,sad\n"), skips)
+    assert [sample.image.name for sample in samples] == ["a.png"]
+    ((path, reason),) = skips
+    assert path.endswith("gone.png")
+    assert "line 3" in reason
+    with pytest.raises(InputError, match=r"gone\.png"):
+        folder.read(make_folder("path,label\ngone.png,sad\n"), SkipLog(strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,label\na.png,happy\nb.png,bored\n", r"labels\.csv: line 3: unknown label 'bored'"),
+        ("path,label,frame\na.png,happy,one\n", r"line 2: frame is 'one'; expected a whole number"),
+        ("path,emotion\na.png,happy\n", r"line 1: column 'label' is missing; found path, emotion"),
+        ("", r"column 'path' is missing; found an empty file"),
+        ("path,label\n,happy\n", r"line 2: the path is empty"),
+        (b"path,label\n\xff\xfe.png,happy\n", "not a UTF-8 text file"),
+    ],
+)
+def test_bad_tables_name_the_line(make_folder, text, message):
+    with pytest.raises(InputError, match=message):
+        folder.read(make_folder(text), SkipLog())
+
+
+def test_byte_order_mark_is_no_part_of_a_column(make_folder):
+    assert len(folder.read(make_folder(b"\xef\xbb\xbfpath,label\na.png,happy\n"), SkipLog())) == 1
+
+
+def test_read_selects_labels_and_attributes(make_folder):
+    directory = make_folder("path,label,pose\na.png,happy,left\nb.png,sad,right\n")
+    assert [s.label for s in corpora.read("folder", directory, labels=["sad"]).samples] == ["sadness"]
+    assert [s.label for s in corpora.read("folder", directory, where={"pose": "left"}).samples] == ["happiness"]
+    with pytest.raises(InputError, match="no picture is labelled fear"):
+        corpora.read("folder", directory, labels=["fear"])
+    with pytest.raises(InputError, match="no labelled picture has pose=up"):
+        corpora.read("folder", directory, where={"pose": "up"})
+
+
+def test_read_names_what_is_missing(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        corpora.read("folder", tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"no labels\.csv found"):
+        corpora.read("folder", tmp_path)
+    with pytest.raises(InputError, match=r"unknown corpus 'ck'; expected one of ck_plus"):
+        corpora.read("ck", tmp_path)

@@ -1,0 +1,99 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from fer_keras.errors import InputError
+from fer_keras.training import static
+from fer_keras.training.static import StaticConfig, train_static, training_batches
+
+CONFIG = StaticConfig(epochs=4, batch_size=16, width=0.25)
+
+
+def assert_same_weights(first, second):
+    for one, other in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+
+
+def test_training_learns(toy_faces):
+    losses = []
+    config = dataclasses.replace(CONFIG, epochs=12, augment=False)
+    model = train_static(toy_faces, config, on_epoch=lambda epoch, logs: losses.append(logs["loss"]))
+    assert losses[-1] < 0.7 * losses[0]
+    answers = model.predict(toy_faces.images, verbose=0).argmax(axis=1)
+    assert np.mean(answers == toy_faces.labels) > 0.9
+    assert model.label_names == toy_faces.label_names
+
+
+def test_same_seed_same_model_other_seed_another(toy_faces):
+    first, second = train_static(toy_faces, CONFIG), train_static(toy_faces, CONFIG)
+    assert_same_weights(first, second)
+    other = train_static(toy_faces, dataclasses.replace(CONFIG, seed=1))
+    assert not np.array_equal(first.weights[0].numpy(), other.weights[0].numpy())
+
+
+def test_killed_training_resumes_to_the_same_model(toy_faces, tmp_path, monkeypatch):
+    whole = train_static(toy_faces, CONFIG)
+
+    class Killed(Exception):
+        pass
+
+    def kill(epoch, logs):
+        if epoch == 2:
+            raise Killed
+
+    often = static.TrainingCheckpoint
+    monkeypatch.setattr(static, "TrainingCheckpoint", lambda directory: often(directory, every_seconds=0))
+    with pytest.raises(Killed):
+        train_static(toy_faces, CONFIG, checkpoint_dir=tmp_path, on_epoch=kill)
+    seen = []
+    resumed = train_static(toy_faces, CONFIG, checkpoint_dir=tmp_path, on_epoch=lambda epoch, logs: seen.append(epoch))
+    assert seen == [3, 4]
+    assert_same_weights(whole, resumed)
+
+
+def test_every_epoch_has_its_own_order_and_variation(toy_faces):
+    config = dataclasses.replace(CONFIG, epochs=2, batch_size=70)
+    (first, labels), (second, later) = training_batches(toy_faces, config, 70).as_numpy_iterator()
+    assert sorted(labels) == sorted(later)
+    assert not np.array_equal(labels, later)
+    assert not np.array_equal(first, second)
+    assert first.dtype == np.float32
+    assert 0 <= first.min() <= first.max() <= 255
+    resumed = next(training_batches(toy_faces, config, 70, first_epoch=1).as_numpy_iterator())
+    np.testing.assert_array_equal(resumed[0], second)
+    np.testing.assert_array_equal(resumed[1], later)
+
+
+def test_softmax_alone_has_no_centres(toy_faces):
+    model = static.build_static(toy_faces.label_names, dataclasses.replace(CONFIG, metric_weight=0.0))
+    assert model.metric_loss is None
+
+
+def test_default_model_costs_at_most_20_million_multiply_adds():
+    model = static.build_static(tuple("abcdefg"), StaticConfig())
+    total = 0
+    for layer in model.backbone.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            total += int(np.prod(layer.output.shape[1:3])) * int(np.prod(layer.kernel.shape))
+        elif isinstance(layer, keras.layers.Dense):
+            total += int(np.prod(layer.kernel.shape))
+    assert 10e6 < total <= 20.5e6, total
+
+
+def test_subject_on_both_sides_is_refused(toy_faces):
+    train, test = toy_faces.select(np.arange(40)), toy_faces.select(np.arange(39, 70))
+    with pytest.raises(InputError, match=r"subject 's5' is in training and in validation"):
+        train_static(train, CONFIG, validation=test)
+
+
+def test_one_class_is_refused(toy_faces):
+    with pytest.raises(InputError, match="at least 2 classes"):
+        train_static(toy_faces.select(toy_faces.labels == 3), CONFIG)
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": -1}, {"channels": 2}])
+def test_bad_configuration(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        StaticConfig(**wrong)
