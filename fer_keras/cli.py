@@ -107,7 +107,7 @@ def evaluate(
 
     classifier, about = load_preset(model)
     with tempfile.TemporaryDirectory() as records:
-        manifest = _prepare(corpus, data, ",".join(classifier.label_names), where, strict, Path(records), absent_ok=True)
+        manifest = _prepare(corpus, data, None, where, strict, Path(records))
         size, _, channels = classifier.backbone.input_shape[1:]
         faces = load_faces(manifest["shards"], classifier.label_names, size, channels)
     figures = evaluate_model(classifier, faces)

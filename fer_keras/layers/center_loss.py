@@ -1,10 +1,9 @@
 """Center loss: features are drawn to the centre of their class (Wen et al., ECCV 2016)."""
 
 import keras
-import tensorflow as tf
 from keras import ops
 
-from fer_keras.layers.metric_loss import MetricLoss, sum_over_replicas
+from fer_keras.layers.metric_loss import MetricLoss, class_indices, require_features, sum_over_replicas
 
 
 @keras.saving.register_keras_serializable("fer_keras")
@@ -13,30 +12,40 @@ class CenterLoss(MetricLoss):
 
     `L_c = 1/2 Σ_i ‖x_i − c_{y_i}‖²`; the centres are non-trainable weights that move by
     `c_j ← c_j − α Σ_i δ(y_i = j) (c_j − x_i) / (1 + Σ_i δ(y_i = j))` after each training batch, summed over the global
-    batch under `tf.distribute`. No gradient reaches them.
+    batch under `tf.distribute`. No gradient reaches them. Sample and class weights act in the loss; the centre step
+    counts every sample once, as printed.
 
     Args:
         num_classes: int, number of classes K.
-        alpha: float, step α of the centres.
+        alpha: float, step α of the centres, in [0, 1].
         reduction: `"mean"` over the batch or `"sum"`, see `MetricLoss`.
         centers_initializer: initial centres, a Keras initializer for shape `(K, d)`. The default is Gaussian with
-            norms near 1; with much smaller ones the first steps of the Island loss throw the centres far.
+            norms near 1; with much smaller ones the first steps of the Island loss throw the centres far. See
+            `initialize_centers` for class means.
         **kwargs: passed to `keras.layers.Layer`.
 
     Call arguments:
         features: float tensor of shape `(batch, d)`.
-        labels: integer tensor of shape `(batch,)` or `(batch, 1)`, in `[0, K)`.
+        labels: integers of shape `(batch,)` or `(batch, 1)` in `[0, K)`, or soft rows of shape `(batch, K)`, whose
+            largest entry is taken.
         sample_weight: optional tensor of shape `(batch,)`.
 
+    Returns:
+        The loss, a scalar.
+
     Raises:
-        tf.errors.InvalidArgumentError: a label is outside `[0, K)` (not checked under XLA, which has no assertions).
+        ValueError: features or labels have another shape.
+        tf.errors.InvalidArgumentError: a label is outside `[0, K)`. Under XLA, which has no assertions, the nearest
+            class takes such a sample in the loss, and no centre moves for it.
 
     Example:
-
     >>> loss = CenterLoss(num_classes=3)
     >>> features, labels = np.random.normal(size=(8, 128)), np.arange(8) % 3
     >>> value = loss(features, labels)
     >>> loss.update(features, labels)
+
+    Reference:
+        - Wen et al., A discriminative feature learning approach for deep face recognition, ECCV 2016.
     """
 
     def __init__(self, num_classes, alpha=0.5, reduction="mean", centers_initializer=None, **kwargs):
@@ -51,53 +60,59 @@ class CenterLoss(MetricLoss):
 
     def build(self, features_shape, labels_shape=None, sample_weight_shape=None):
         """Creates the centres for features of shape `(batch, d)`."""
-        if len(features_shape) != 2 or features_shape[-1] is None:
-            raise ValueError(
-                f"{type(self).__name__} expects features of shape (batch, dimension) with a known dimension. "
-                f"Received: shape {tuple(features_shape)}"
-            )
+        require_features(self, features_shape)
         dimension = features_shape[-1]
         self.centers = self.add_weight(
             name="centers",
             shape=(self.num_classes, dimension),
-            dtype="float32",
             initializer=self.centers_initializer or keras.initializers.RandomNormal(stddev=dimension**-0.5),
             trainable=False,
+            autocast=False,
             # Every replica computes the same centres from all-reduced sums.
             aggregation="only_first_replica",
         )
 
     def call(self, features, labels, sample_weight=None):
-        """Returns the loss of a batch as a float32 scalar."""
-        return self.reduce(0.5 * self.squared_distances(features, labels), sample_weight)
+        """Returns the loss of a batch as a scalar."""
+        return self.reduce(0.5 * self.squared_distances(features, self._indices(labels)), sample_weight)
 
     def squared_distances(self, features, labels):
         """Squared distance of every feature to the centre of its class.
 
         Args:
             features: tensor of shape `(batch, d)`.
-            labels: integer tensor of shape `(batch,)` or `(batch, 1)`.
+            labels: labels as in `call`; they are not checked here.
 
         Returns:
-            A float32 tensor of shape `(batch,)`.
+            A tensor of shape `(batch,)` in the dtype of the centres.
         """
-        labels = self._checked_labels(labels)
-        centers = ops.take(self.centers, labels, axis=0)
-        return ops.sum(ops.square(ops.cast(features, "float32") - centers), axis=-1)
+        centers = ops.take(self.centers, class_indices(labels), axis=0)
+        return ops.sum(ops.square(ops.cast(features, centers.dtype) - centers), axis=-1)
 
     def update(self, features, labels):
         """Moves the centres by one step, outside back-propagation.
 
         Args:
             features: tensor of shape `(batch, d)`.
-            labels: integer tensor of shape `(batch,)` or `(batch, 1)`.
+            labels: labels as in `call`.
         """
-        features = ops.stop_gradient(ops.cast(features, "float32"))
-        # A one-hot product sums by class on every device and under XLA.
-        members = ops.one_hot(self._checked_labels(labels), self.num_classes, dtype="float32")
-        counts = sum_over_replicas(ops.sum(members, axis=0))[:, None]
-        sums = sum_over_replicas(ops.matmul(ops.transpose(members), features))
+        counts, sums = sum_over_replicas(self._class_sums(features, labels))
         self.centers.assign(self.centers - self.alpha * self.center_step(counts, sums))
+
+    def initialize_centers(self, features, labels):
+        """Sets the centres to the means of their classes; a class without a sample keeps its centre.
+
+        `JointSupervision.initialize_centers` does it in one pass over a data set.
+
+        Args:
+            features: tensor of shape `(samples, d)`.
+            labels: labels as in `call`.
+        """
+        features = ops.convert_to_tensor(features)
+        if not self.built:
+            self.build(features.shape)
+        counts, sums = self._class_sums(features, labels)
+        self.centers.assign(ops.where(counts > 0, sums / ops.maximum(counts, 1), self.centers))
 
     def center_step(self, counts, sums):
         """Δc of a batch, which `update` takes α of.
@@ -111,12 +126,15 @@ class CenterLoss(MetricLoss):
         """
         return (counts * self.centers - sums) / (1.0 + counts)
 
-    def _checked_labels(self, labels):
-        labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
-        message = f"{self.name}: a label is outside [0, {self.num_classes})"
-        tf.debugging.assert_non_negative(labels, message=message)
-        tf.debugging.assert_less(labels, self.num_classes, message=message)
-        return labels
+    def _class_sums(self, features, labels):
+        """Samples of each class `(K, 1)` and their features summed `(K, d)`, without gradient."""
+        features = ops.stop_gradient(ops.cast(features, self.variable_dtype))
+        # A one-hot product sums by class on every device and under XLA.
+        members = ops.one_hot(self._indices(labels), self.num_classes, axis=0, dtype=self.variable_dtype)
+        return [ops.sum(members, axis=1, keepdims=True), ops.matmul(members, features)]
+
+    def _indices(self, labels):
+        return class_indices(labels, self.num_classes, self.name)
 
     def get_config(self):
         """Returns the layer's configuration."""

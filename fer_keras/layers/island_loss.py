@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from fer_keras.layers.center_loss import CenterLoss
+from fer_keras.layers.metric_loss import unit_vectors
 
 
 @keras.saving.register_keras_serializable("fer_keras")
@@ -30,8 +31,26 @@ class IslandLoss(CenterLoss):
 
     Call arguments:
         features: float tensor of shape `(batch, d)`.
-        labels: integer tensor of shape `(batch,)` or `(batch, 1)`, in `[0, K)`.
+        labels: integers of shape `(batch,)` or `(batch, 1)` in `[0, K)`, or soft rows of shape `(batch, K)`, whose
+            largest entry is taken.
         sample_weight: optional tensor of shape `(batch,)`.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        ValueError: features or labels have another shape.
+        tf.errors.InvalidArgumentError: a label is outside `[0, K)`, see `CenterLoss`.
+
+    Example:
+    >>> model = JointSupervision(backbone, names, metric_loss=IslandLoss(len(names), threshold=9.0), metric_weight=0.01)
+
+    and without `JointSupervision`:
+
+    >>> loss = IslandLoss(num_classes=3)
+    >>> features, labels = np.random.normal(size=(8, 128)), np.arange(8) % 3
+    >>> value = loss(features, labels)
+    >>> loss.update(features, labels)
 
     Reference:
         - Ge et al., Facial expression recognition based on deep learning, CMPB 2022, equations 1, 2, 5 and 6.
@@ -61,20 +80,20 @@ class IslandLoss(CenterLoss):
         self.hard_fraction = keras.metrics.Mean(name="hard_fraction")
 
     def call(self, features, labels, sample_weight=None):
-        """Returns the loss of a batch as a float32 scalar."""
-        excess = ops.relu(self.squared_distances(features, labels) - self.threshold)
+        """Returns the loss of a batch as a scalar."""
+        excess = ops.relu(self.squared_distances(features, self._indices(labels)) - self.threshold)
         return self.reduce(0.5 * excess, sample_weight) + self.pair_weight * self.pair_sum()
 
     def pair_sum(self):
         """Σ_j Σ_{k≠j} (cos(c_j, c_k) + 1) over ordered pairs, with unit vectors ĉ as ‖Σ ĉ‖² − K + K(K−1)."""
-        unit, _ = self._unit_centers()
+        unit, _ = unit_vectors(self.centers)
         own = ops.sum(ops.square(unit))  # K, less the centres that are zero
         pairs = self.num_classes * (self.num_classes - 1)
         return ops.sum(ops.square(ops.sum(unit, axis=0))) - own + pairs
 
     def center_step(self, counts, sums):
         """Δc of a batch, equation 5. See `CenterLoss.center_step`."""
-        unit, inverse_norm = self._unit_centers()
+        unit, inverse_norm = unit_vectors(self.centers)
         total = ops.sum(unit, axis=0, keepdims=True)
         # k = j adds ĉ_j − ĉ_j = 0, so the sum over all k is the sum over k ≠ j.
         cosine_gradient = (total - ops.sum(unit * total, axis=-1, keepdims=True) * unit) * inverse_norm
@@ -82,14 +101,7 @@ class IslandLoss(CenterLoss):
 
     def observe(self, features, labels):
         """Feeds `hard_fraction`."""
-        self.hard_fraction.update_state(ops.cast(self.squared_distances(features, labels) > self.threshold, "float32"))
-
-    def _unit_centers(self):
-        """Centres scaled to length 1, and 1/‖c‖; both zero where a centre is zero."""
-        squared = ops.sum(ops.square(self.centers), axis=-1, keepdims=True)
-        safe = squared > 1e-24
-        inverse_norm = ops.where(safe, ops.rsqrt(ops.where(safe, squared, 1.0)), 0.0)
-        return self.centers * inverse_norm, inverse_norm
+        self.hard_fraction.update_state(self.squared_distances(features, labels) > self.threshold)
 
     def get_config(self):
         """Returns the layer's configuration."""

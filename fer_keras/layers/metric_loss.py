@@ -8,29 +8,46 @@ from keras import ops
 class MetricLoss(keras.layers.Layer):
     """Base of the losses that act on features and labels.
 
-    A metric loss is a layer, because what it learns besides the gradient (class centres, class vectors) must be saved
-    with the model. It is used in three steps, which `JointSupervision` takes for you:
+    A metric loss is a layer, because what it learns besides the gradient (class centres) must be saved with the
+    model. It is used in three steps, which `JointSupervision` takes for you:
 
-    - `call(features, labels, sample_weight=None)` is pure and returns the loss as a float32 scalar. Under
-      `tf.distribute` it is the replica's share: its mean over the replicas is the loss of the global batch.
+    - `call(features, labels, sample_weight=None)` is pure and returns the loss as a scalar. Under `tf.distribute` it
+      is the replica's share: its mean over the replicas is the loss of the global batch.
     - `update(features, labels)` lets the layer learn outside back-propagation. It does nothing by default.
     - `observe(features, labels)` feeds the layer's own metrics. It does nothing by default.
 
-    Its dtype is float32 under every policy, for sums of squares overflow in float16.
+    It computes in the dtype of its weights, which is float32 unless `dtype` says otherwise, also under a global
+    policy of mixed precision: sums of squares overflow in float16.
 
     Args:
         reduction: `"mean"` divides by the batch size, so that the loss's weight does not depend on it; `"sum"` is what
             most papers print.
         **kwargs: passed to `keras.layers.Layer`.
+
+    Call arguments:
+        features: float tensor of shape `(batch, d)`.
+        labels: integers of shape `(batch,)` or `(batch, 1)`, or soft rows of shape `(batch, K)`, whose largest entry
+            is taken.
+        sample_weight: optional tensor of shape `(batch,)` or `(batch, 1)`; class weights given to `fit` arrive here.
+
+    Example: a metric loss of your own.
+
+    >>> @keras.saving.register_keras_serializable()
+    ... class SmallFeatures(MetricLoss):
+    ...     def call(self, features, labels, sample_weight=None):
+    ...         return self.reduce(ops.sum(ops.square(features), axis=-1), sample_weight)
     """
 
     def __init__(self, reduction="mean", **kwargs):
         kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         if reduction not in ("mean", "sum"):
             raise ValueError(f'`reduction` must be "mean" or "sum". Received: reduction={reduction!r}')
         self.reduction = reduction
-        self.supports_jit = True
+
+    def build(self, features_shape, labels_shape=None, sample_weight_shape=None):
+        """Checks that features are of shape `(batch, d)`."""
+        require_features(self, features_shape)
 
     def call(self, features, labels, sample_weight=None):
         """Returns the loss as a scalar."""
@@ -50,7 +67,7 @@ class MetricLoss(keras.layers.Layer):
             sample_weight: optional tensor of shape `(batch,)` or `(batch, 1)`.
 
         Returns:
-            A float32 scalar.
+            A scalar of the values' dtype.
         """
         if sample_weight is not None:
             values = values * ops.reshape(ops.cast(sample_weight, values.dtype), (-1,))
@@ -68,16 +85,84 @@ class MetricLoss(keras.layers.Layer):
         return {**super().get_config(), "reduction": self.reduction}
 
 
-def sum_over_replicas(tensor):
-    """Sums a tensor over the replicas of the current strategy.
+def require_features(layer, shape):
+    """Raises `ValueError` unless a shape is `(batch, dimension)` with a known dimension.
 
     Args:
-        tensor: a tensor computed by every replica.
+        layer: the layer that asks, for the message.
+        shape: the shape of its features.
+    """
+    if len(shape) != 2 or shape[-1] is None:
+        raise ValueError(
+            f"{type(layer).__name__} expects features of shape (batch, dimension) with a known dimension. "
+            f"Received: shape={tuple(shape)}"
+        )
+
+
+def class_indices(labels, num_classes=None, name="labels"):
+    """Labels of any accepted form as class indices.
+
+    Args:
+        labels: integers of shape `(batch,)` or `(batch, 1)`, or soft rows of shape `(batch, K)`, whose largest entry
+            is taken.
+        num_classes: optional int K, to check the labels with.
+        name: string, who asks, for the message.
 
     Returns:
-        The sum over the global batch; the tensor itself where there is one replica.
+        An int32 tensor of shape `(batch,)`.
+
+    Raises:
+        ValueError: the labels have another shape.
+        tf.errors.InvalidArgumentError: a label is outside `[0, K)`. XLA has no assertions: under `jit_compile=True`
+            such a label is not noticed.
+    """
+    labels = ops.convert_to_tensor(labels)
+    shape = tuple(labels.shape)
+    if len(shape) == 2 and shape[1] not in (None, 1) and num_classes in (None, shape[1]):
+        return ops.cast(ops.argmax(labels, axis=-1), "int32")
+    if len(shape) != 1 and (len(shape) != 2 or shape[1] != 1):
+        raise ValueError(
+            f"{name} expects integer labels of shape (batch,) or (batch, 1), or soft rows of shape "
+            f"(batch, {num_classes or 'classes'}). Received: shape={shape}"
+        )
+    labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
+    if num_classes is not None:
+        # One assertion, without the branch that tf.debugging adds in graphs.
+        low, high = tf.reduce_min(labels), tf.reduce_max(labels)
+        message = f"{name}: labels must be in [0, {num_classes}). Received: least and greatest label"
+        check = tf.raw_ops.Assert(condition=tf.logical_and(low >= 0, high < num_classes), data=[message, low, high])
+        with tf.control_dependencies([check]):
+            labels = tf.identity(labels)  # nothing is learnt before the check
+    return labels
+
+
+def unit_vectors(vectors, axis=-1):
+    """Scales vectors to length 1.
+
+    Args:
+        vectors: float tensor.
+        axis: the axis along which a vector lies.
+
+    Returns:
+        A pair of the unit vectors and of 1/‖v‖ (with `axis` kept at size 1). Both are zero, with zero gradient, where
+        a vector is zero.
+    """
+    squared = ops.sum(ops.square(vectors), axis=axis, keepdims=True)
+    safe = squared > 1e-24
+    inverse_norm = ops.where(safe, ops.rsqrt(ops.where(safe, squared, ops.ones_like(squared))), 0.0)
+    return vectors * inverse_norm, inverse_norm
+
+
+def sum_over_replicas(tensors):
+    """Sums tensors over the replicas of the current strategy.
+
+    Args:
+        tensors: a tensor, or a list of them, computed by every replica.
+
+    Returns:
+        Their sums over the global batch; what came where there is one replica.
     """
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
-        return tensor
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+        return tensors
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)

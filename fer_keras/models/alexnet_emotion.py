@@ -32,7 +32,7 @@ def alexnet_emotion_backbone(image_size=48, channels=1, width=1.0, dropout=0.3, 
 
     def block(x, index, filters, kernel, pool):
         x = layers.Conv2D(round(filters * width), kernel, padding="same", use_bias=False, name=f"conv{index}")(x)
-        x = layers.BatchNormalization(name=f"conv{index}_bn")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"conv{index}_bn")(x)
         x = layers.Activation("relu", name=f"conv{index}_relu")(x)
         return layers.MaxPooling2D(name=f"conv{index}_pool")(x) if pool else x
 
@@ -46,11 +46,11 @@ def alexnet_emotion_backbone(image_size=48, channels=1, width=1.0, dropout=0.3, 
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(dropout, name="fc6_dropout")(x)
     x = layers.Dense(round(192 * width), use_bias=False, name="fc6")(x)
-    x = layers.BatchNormalization(name="fc6_bn")(x)
+    x = layers.BatchNormalization(momentum=0.9, name="fc6_bn")(x)
     x = layers.Activation("relu", name="fc6_relu")(x)
     x = layers.Dropout(dropout, name="fc7_dropout")(x)
     x = layers.Dense(FEATURE_DIM, use_bias=False, name="fc7")(x)
-    features = layers.BatchNormalization(dtype="float32", name="fc7_bn")(x)
+    features = layers.BatchNormalization(momentum=0.9, dtype="float32", name="fc7_bn")(x)
     return keras.Model(faces, features, name=name)
 
 

@@ -1,10 +1,13 @@
 """Softmax and a metric loss on the same features: L = L_s + λ L_metric."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from fer_keras.errors import InputError
+from fer_keras.layers.metric_loss import class_indices
+from fer_keras.losses.margin_head import MarginHead
 
 
 @keras.saving.register_keras_serializable("fer_keras")
@@ -12,48 +15,64 @@ class JointSupervision(keras.Model):
     """A classifier whose features are trained by a metric loss beside softmax (Ge et al. 2022, equation 3).
 
     It is an ordinary Keras classifier: `compile(optimizer, loss, metrics)`, `fit(x, y)`, `evaluate(x, y)` and
-    `predict(x)`, which returns logits. Labels are never an input. In training, `compute_loss` adds
-    `metric_weight × metric_loss(features, labels)` to the compiled loss and lets the metric loss update its centres.
-    A `.keras` file keeps the centres; a SavedModel made by `export` does not carry them.
+    `predict(x)`, which returns logits. Labels are never an input. In training, `compute_loss`
+
+    - gives the compiled loss the margin logits, if `head` is a `fer_keras.losses.MarginHead`; metrics, `evaluate`
+      (its loss too) and `predict` see the logits of inference;
+    - adds `metric_weight × metric_loss(features, labels)`, and lets the metric loss update its centres.
+
+    The metric `metric_loss` is the metric loss before its weight. Class weights and sample weights given to `fit` act
+    on both losses. A `.keras` file keeps the centres; a SavedModel made by `export` does not carry them.
 
     Args:
         backbone: a Keras model from faces to features of shape `(batch, d)`.
         label_names: sequence of K class names, in the order of the outputs.
-        metric_loss: a `fer_keras.layers.MetricLoss`, or `None` for softmax alone.
+        metric_loss: a `fer_keras.layers.MetricLoss`, or `None` for the compiled loss alone.
         metric_weight: float, λ.
-        head: a layer from features to K logits; the default is a dense layer in float32.
+        head: a layer from features to K logits, such as a `fer_keras.losses.MarginHead`; the default is a dense layer
+            in float32.
         **kwargs: passed to `keras.Model`.
 
     Call arguments:
         inputs: what the backbone takes: faces of shape `(batch, height, width, channels)`, values 0-255.
 
     Labels given to `fit` and `evaluate` are integers of shape `(batch,)` or `(batch, 1)`, or soft rows of shape
-    `(batch, K)`, whose largest entry is what the metric loss takes.
+    `(batch, K)`, whose largest entry is what the metric loss and the margin take.
+
+    Raises:
+        ValueError: the parts do not fit together.
+        tf.errors.InvalidArgumentError: from `fit` and `evaluate`, a label is outside `[0, K)`; see `class_indices`.
 
     Example:
-
     >>> model = JointSupervision(backbone, ("neutral", "happiness"), metric_loss=IslandLoss(2), metric_weight=0.01)
     >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     >>> model.fit(faces, labels)
+
+    with a margin instead, or as well:
+
+    >>> model = JointSupervision(backbone, ("neutral", "happiness"), head=ArcFace(2))
     """
 
     def __init__(self, backbone, label_names, metric_loss=None, metric_weight=0.01, head=None, **kwargs):
         super().__init__(**kwargs)
         self.label_names = tuple(label_names)
-        if len(set(self.label_names)) < max(len(self.label_names), 2):
+        num_classes = len(self.label_names)
+        if len(set(self.label_names)) < max(num_classes, 2):
             raise ValueError(f"`label_names` must be two or more distinct names. Received: {self.label_names}")
         if len(backbone.output_shape) != 2:
             raise ValueError(
                 "`backbone` must return features of shape (batch, dimension). "
                 f"Received a backbone that returns {backbone.output_shape}"
             )
-        num_classes = len(self.label_names)
         if metric_loss is not None and getattr(metric_loss, "num_classes", num_classes) != num_classes:
             raise ValueError(
                 f"`metric_loss` is for {metric_loss.num_classes} classes, but there are {num_classes} `label_names`"
             )
         self.backbone = backbone
-        self.head = head or keras.layers.Dense(num_classes, dtype="float32", name="logits")
+        self.head = keras.layers.Dense(num_classes, dtype="float32", name="logits") if head is None else head
+        outputs = self.head.compute_output_shape(backbone.output_shape)[-1]
+        if outputs != num_classes:
+            raise ValueError(f"`head` returns {outputs} logits, but there are {num_classes} `label_names`")
         self.metric_loss = metric_loss
         self.metric_weight = float(metric_weight)
         if not self.head.built:
@@ -78,20 +97,44 @@ class JointSupervision(keras.Model):
         return logits
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Adds the weighted metric loss to the compiled loss, and updates its centres when training."""
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
-        if self.metric_loss is None:
-            return loss
+        """The compiled loss, on margin logits in training, and the weighted metric loss, whose centres it updates."""
         features = getattr(y_pred, "_fer_features", None)
         if features is None:  # predictions made elsewhere, as in Keras's symbolic build
             features = self.backbone(x, training=training)
-        labels = ops.argmax(y, axis=-1) if len(y.shape) == 2 and y.shape[-1] > 1 else y
+        if training and isinstance(self.head, MarginHead):
+            y_pred = self.head(features, y, training=True)
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
+        if self.metric_loss is None:
+            return loss
+        labels = class_indices(y)
         metric_loss = self.metric_loss(features, labels, sample_weight)
         self.metric_loss.observe(features, labels)
-        self.metric_loss_tracker.update_state(metric_loss)
+        self.metric_loss_tracker.update_state(metric_loss, sample_weight=ops.shape(features)[0])
         if training:
             self.metric_loss.update(features, labels)
         return loss + self.metric_weight * metric_loss / tf.distribute.get_strategy().num_replicas_in_sync
+
+    def initialize_centers(self, x, y=None, batch_size=32):
+        """Sets the centres of the metric loss to the class means of the features, in one pass.
+
+        It makes sense for a backbone that has learnt already, with softmax or from a preset.
+
+        Args:
+            x: a `tf.data.Dataset` or other iterable of batches `(x, y)`, or an array of faces.
+            y: labels, with an array of faces.
+            batch_size: int, faces a step, with an array of faces.
+
+        Raises:
+            ValueError: the metric loss has no centres.
+        """
+        if not hasattr(self.metric_loss, "initialize_centers"):
+            raise ValueError(f"the metric loss has no centres. Received: metric_loss={self.metric_loss}")
+        batches = x if y is None else tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
+        features, labels = [], []
+        for faces, targets, *_ in batches:
+            features.append(ops.convert_to_numpy(self.backbone(faces, training=False)))
+            labels.append(ops.convert_to_numpy(class_indices(targets)))
+        self.metric_loss.initialize_centers(np.concatenate(features), np.concatenate(labels))
 
     def inference_model(self):
         """The part that answers: a functional model from faces to logits, without the metric loss."""
@@ -99,7 +142,7 @@ class JointSupervision(keras.Model):
         features = self.backbone(inputs[0] if len(inputs) == 1 else inputs)
         return keras.Model(inputs, self.head(features), name=f"{self.name}_inference")
 
-    def export(self, filepath, format="tf_saved_model", **kwargs):
+    def export(self, filepath, format="tf_saved_model", **kwargs):  # noqa: A002 (Keras's name)
         """Exports the inference part, see `keras.Model.export`."""
         self.inference_model().export(filepath, format=format, **kwargs)
 

@@ -1,0 +1,37 @@
+# Every target does its own set-up; a second run reuses it. PYTHON=3.12 chooses another Python.
+.PHONY: setup demo test test-fast test-all test-newest lint format clean
+
+ENV := $(or $(UV_PROJECT_ENVIRONMENT),.venv)
+BIN := $(ENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export PYTHONWARNINGS ?= ignore
+
+setup:
+	@scripts/setup
+
+demo: setup ## corpus -> TFX pipeline -> saved_models/ -> server -> gRPC answer
+	@$(BIN)/python scripts/demo.py
+
+test: lint ## everything that takes seconds to a few minutes
+	$(BIN)/python -m pytest -m "not long"
+
+test-fast: setup ## without TFX and without slow tests
+	$(BIN)/python -m pytest -m "not slow and not long and not tfx"
+
+test-all: lint
+	$(BIN)/python -m pytest
+
+test-newest: ## the library and the server on the newest TensorFlow and Keras
+	@scripts/setup newest
+	$(ENV)-newest/bin/python -m pytest tests/fer_keras tests/serving -m "not long"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## environments and runs; nothing that is tracked
+	rm -rf .venv .venv-* .tools runs .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,95 @@
+import cv2
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fer_keras.corpora.corpus import Sample
+from fer_keras.corpora.records import make_record
+from fer_keras.errors import InputError
+from fer_keras.export import export_saved_model, export_version
+from fer_keras.models import AlexNetEmotion
+
+NAMES = ("neutral", "happiness", "surprise")
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    model = AlexNetEmotion(NAMES, width=0.25)
+    for layer in model.backbone.layers:  # moving averages that are not the identity
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_mean.assign(keras.random.normal(layer.moving_mean.shape, stddev=0.1))
+    return model
+
+
+@pytest.fixture(scope="module")
+def served(model, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("export") / "model"
+    export_saved_model(model, directory)
+    return tf.saved_model.load(str(directory))
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1), dtype="uint8")
+
+
+def png(face):
+    return cv2.imencode(".png", face)[1].tobytes()
+
+
+def test_encoded_faces_get_the_model_s_probabilities(model, served, faces):
+    expected = keras.ops.softmax(model.predict(faces, verbose=0)).numpy()
+    answer = served.signatures["serving_default"](image=tf.constant([png(face) for face in faces]))
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
+    assert [label.decode() for label in answer["label"].numpy()] == [NAMES[best] for best in expected.argmax(axis=1)]
+    assert answer["label_names"].numpy().tolist() == [[name.encode() for name in NAMES]] * 5
+
+
+def test_tensors_and_records_get_the_same_answer(served, faces):
+    expected = served.signatures["serving_default"](image=tf.constant([png(face) for face in faces]))
+    tensors = served.signatures["serve_tensor"](face=tf.constant(faces, tf.float32))
+    np.testing.assert_allclose(tensors["probabilities"], expected["probabilities"], atol=1e-6)
+    sample = Sample("folder", "a", "b", None, label="happiness")
+    records = [make_record(png(face), sample).SerializeToString() for face in faces]
+    scored = served.signatures["serve_examples"](examples=tf.constant(records))
+    np.testing.assert_allclose(scored["scores"], expected["probabilities"], atol=1e-6)
+    assert scored["classes"].numpy()[0].tolist() == [name.encode() for name in NAMES]
+
+
+def test_signatures_name_their_tensors_and_carry_neither_labels_nor_centres(served):
+    inputs = {name: list(signature.structured_input_signature[1]) for name, signature in served.signatures.items()}
+    assert inputs == {"serving_default": ["image"], "serve_tensor": ["face"], "serve_examples": ["examples"]}
+    assert not [variable for variable in served.variables if tuple(variable.shape) == (3, 128)]
+
+
+def test_colour_pictures_of_another_size_are_decoded(served):
+    colour = np.random.default_rng(1).integers(0, 256, (112, 90, 3), dtype="uint8")
+    answer = served.signatures["serving_default"](image=tf.constant([png(colour)]))
+    np.testing.assert_allclose(answer["probabilities"].numpy().sum(), 1.0, atol=1e-5)
+
+
+def test_versions_appear_whole_and_ascend(model, tmp_path):
+    base = tmp_path / "saved_models" / "fer"
+    first, second = export_version(model, base), export_version(model, base)
+    assert int(second.name) > int(first.name)
+    assert sorted(child.name for child in base.iterdir()) == [first.name, second.name]
+    assert (first / "saved_model.pb").exists()
+
+
+def test_failed_export_leaves_no_version(tmp_path):
+    class Broken:
+        label_names = NAMES
+
+        def inference_model(self):
+            raise RuntimeError("no memory")
+
+    with pytest.raises(RuntimeError):
+        export_version(Broken(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_folder_is_kept(model, tmp_path):
+    with pytest.raises(InputError, match="exists"):
+        export_saved_model(model, tmp_path)
