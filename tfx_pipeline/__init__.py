@@ -1,0 +1,1 @@
+"""The TFX pipeline: from a corpus on disk to a pushed model."""

@@ -1,0 +1,126 @@
+"""One prediction, whatever the transport: checks the inputs against the signature, calls it, names faults."""
+
+import logging
+import re
+
+import numpy as np
+import tensorflow as tf
+
+from serving.server.errors import Code, ServingError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+def predict(model, inputs, signature_name="", output_filter=()):
+    """Calls a signature of a loaded model.
+
+    Args:
+        model: `model_store.LoadedModel`.
+        inputs: dict, input name to NumPy array; strings are arrays of `bytes` objects.
+        signature_name: str, `serving_default` if empty.
+        output_filter: names of the outputs wanted, all if empty.
+
+    Returns:
+        A dict, output name to NumPy array.
+
+    Raises:
+        ServingError: with TensorFlow Serving's code. Wordings follow servables/tensorflow/predict_util.cc and, for
+            names of inputs, TensorFlow's cc/saved_model/util.cc; TensorFlow Serving leaves shapes to the graph.
+    """
+    signature_name = signature_name or DEFAULT_SIGNATURE
+    if signature_name not in model.functions:
+        raise ServingError(Code.FAILED_PRECONDITION, f'Serving signature key "{signature_name}" not found.')
+    signature = model.signature_defs[signature_name]
+    _check_names(signature, inputs)
+    _check_outputs(signature, output_filter)
+    for index, name in enumerate(sorted(inputs)):
+        _check_tensor(index, name, inputs[name], signature.inputs[name])
+    try:
+        tensors = {
+            name: tf.constant(value, tf.as_dtype(signature.inputs[name].dtype)) for name, value in inputs.items()
+        }
+        outputs = model.functions[signature_name](**tensors)
+        # asarray with its type, because numpy() returns bare bytes for a scalar string
+        return {
+            name: np.asarray(outputs[name].numpy(), outputs[name].dtype.as_numpy_dtype)
+            for name in output_filter or sorted(outputs)
+        }
+    except tf.errors.OpError as error:
+        raise ServingError(_code(error), _useful_part(error.message)) from error
+    except Exception as error:  # a client never sees a traceback
+        logger.exception("Predict failed in signature %s of %s", signature_name, model.name)
+        raise ServingError(Code.INTERNAL, "Predict internal error") from error
+
+
+def _check_names(signature, inputs):
+    sent, expected = set(inputs), set(signature.inputs)
+    if len(sent) != len(expected):
+        raise ServingError(
+            Code.INVALID_ARGUMENT,
+            f"input size does not match signature: {len(sent)}!={len(expected)} len({_braced(sent)}) != "
+            f"len({_braced(expected)}). Sent extra: {_braced(sent - expected)}. "
+            f"Missing but required: {_braced(expected - sent)}.",
+        )
+    for name in sorted(expected - sent):
+        raise ServingError(
+            Code.INVALID_ARGUMENT,
+            f"Signature input alias: {name}(feed name: {signature.inputs[name].name}) not found in request and no "
+            f"default value provided. Inputs expected to be in the request {_braced(sent)}, or default input alias "
+            "set: ",
+        )
+
+
+def _check_outputs(signature, output_filter):
+    seen = set()
+    for name in output_filter:
+        if name not in signature.outputs:
+            raise ServingError(
+                Code.INVALID_ARGUMENT,
+                f"output tensor alias not found in signature: {name} Outputs expected to be in the set "
+                f"{_braced(signature.outputs)}.",
+            )
+        if name in seen:
+            raise ServingError(Code.INVALID_ARGUMENT, f"duplicate output tensor alias: {name}")
+        seen.add(name)
+
+
+def _check_tensor(index, name, value, info):
+    expected = tf.as_dtype(info.dtype)
+    provided = tf.as_dtype(np.asarray(value).dtype)
+    if provided != expected:
+        raise ServingError(
+            Code.INVALID_ARGUMENT,
+            f"Expects arg[{index}] to be {expected.name} but {provided.name} is provided (input {name})",
+        )
+    shape = tf.TensorShape(info.tensor_shape)
+    if not shape.is_compatible_with(np.shape(value)):
+        raise ServingError(
+            Code.INVALID_ARGUMENT,
+            f"Expects input {name} to have shape {_shape(shape)} but got {_shape(np.shape(value))}",
+        )
+
+
+def _braced(names):
+    return "{" + ",".join(sorted(names)) + "}"
+
+
+def _shape(shape):
+    return "[" + ",".join("?" if size is None else str(size) for size in shape) + "]"
+
+
+def _code(error):
+    try:
+        return Code(error.error_code)
+    except ValueError:
+        return Code.UNKNOWN
+
+
+def _useful_part(message):
+    """Cuts what TensorFlow puts around the message of an operation: nodes, call stacks, names of functions."""
+    message = re.split(r"\[\[|Function call stack|\[Op:", message)[0]
+    message = re.sub(r"\{\{function_node [^}]*\}\}|\(\d+\) [A-Z_]+: ", "", message)
+    noise = ("Graph execution error", "Detected at node", "<stack traces", "  ")
+    lines = [line for line in message.splitlines() if not line.startswith(noise) and "root error(s) found" not in line]
+    return " ".join(" ".join(lines).split()) or "the model could not use the input"

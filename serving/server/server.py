@@ -1,0 +1,152 @@
+"""The server as a whole: one model store behind gRPC and REST."""
+
+import logging
+import socket
+import threading
+from concurrent import futures
+
+import grpc
+import uvicorn
+from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+from fer_keras.errors import InputError
+from serving.server.grpc_service import PredictionService
+from serving.server.model_store import ModelSpec, ModelStore
+from serving.server.rest_service import create_app
+
+logger = logging.getLogger(__name__)
+
+_MAX_REQUEST_BYTES = 64 * 2**20
+_GRPC_THREADS = 16
+
+
+class Server:
+    """Serves the newest version of a model over gRPC and REST, as TensorFlow Serving does.
+
+    Args:
+        base_path: path of the directory with the versions.
+        model_name: str, the name in requests.
+        grpc_port: int, 0 for any free one.
+        rest_port: int, 0 for any free one.
+        host: str, the address to listen on; only this machine unless told otherwise.
+        poll_seconds: float, how often the base path is looked at for new versions.
+
+    Attributes:
+        grpc_port: int, the port in use once started.
+        rest_port: int, the port in use once started.
+        store: the `ModelStore`.
+
+    Example:
+        ```python
+        with Server("saved_models/fer", "fer", grpc_port=0, rest_port=0) as server:
+            print(server.grpc_port, server.rest_port, server.version)
+        ```
+    """
+
+    def __init__(self, base_path, model_name="fer", grpc_port=8500, rest_port=8501, host="127.0.0.1", poll_seconds=1.0):
+        self.grpc_port = grpc_port
+        self.rest_port = rest_port
+        self.host = host
+        self.store = ModelStore(model_name, base_path, poll_seconds)
+        self._grpc_server = None
+        self._rest_server = None
+        self._rest_socket = None
+        self._rest_thread = None
+
+    @property
+    def version(self):
+        """The version that answers a request which names none."""
+        return self.store.get(ModelSpec(self.store.name)).version
+
+    def start(self):
+        """Takes the ports, loads the model and begins to answer.
+
+        Raises:
+            InputError: if a port is in use or the address unknown, or for the reasons of `ModelStore.start`.
+        """
+        try:
+            # Ports first: they fail at once, a model may take long to load. Nobody is answered before it is there.
+            self._bind_rest()
+            self._bind_grpc()
+            self.store.start()
+            self._start_rest()
+            self._grpc_server.start()
+        except BaseException:
+            self.stop(grace=0)
+            raise
+
+    def stop(self, grace=5.0):
+        """Refuses new requests, waits for those under way and lets go of the ports.
+
+        Args:
+            grace: float, seconds after which requests under way are cut off.
+        """
+        grpc_stopped = self._grpc_server.stop(grace) if self._grpc_server else None
+        if self._rest_thread is not None:
+            self._rest_server.config.timeout_graceful_shutdown = grace
+            self._rest_server.should_exit = True
+            self._rest_thread.join()
+            self._rest_thread = None
+        if self._rest_socket is not None:
+            self._rest_socket.close()
+        if grpc_stopped is not None:
+            grpc_stopped.wait()
+        self.store.stop()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *error):
+        self.stop()
+
+    def _bind_rest(self):
+        try:
+            # Resolved, because an address may be IPv4 or IPv6, or a name.
+            family, _, _, _, address = socket.getaddrinfo(self.host, self.rest_port, type=socket.SOCK_STREAM)[0]
+            self._rest_socket = socket.socket(family, socket.SOCK_STREAM)
+            # Only lets a port be taken again right after its last owner ended; it does not let two share it.
+            self._rest_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._rest_socket.bind(address)
+            # Linux lets two sockets with SO_REUSEADDR bind; only the second to listen is refused.
+            self._rest_socket.listen(128)
+        except (OSError, OverflowError) as error:
+            raise _unusable_port("REST", "--rest-api-port", self.host, self.rest_port, error) from error
+        self.rest_port = self._rest_socket.getsockname()[1]
+
+    def _bind_grpc(self):
+        options = [
+            ("grpc.so_reuseport", 0),  # otherwise two servers on one port would share its requests
+            ("grpc.max_receive_message_length", _MAX_REQUEST_BYTES),
+            ("grpc.max_send_message_length", -1),
+        ]
+        pool = futures.ThreadPoolExecutor(_GRPC_THREADS, thread_name_prefix="grpc")
+        self._grpc_server = grpc.server(pool, options=options)
+        service = PredictionService(self.store, _MAX_REQUEST_BYTES)
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, self._grpc_server)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        try:
+            port = self._grpc_server.add_insecure_port(f"{host}:{self.grpc_port}")
+        except RuntimeError as error:
+            raise _unusable_port("gRPC", "--port", self.host, self.grpc_port, error) from error
+        if not port:  # how older gRPC says the same
+            raise _unusable_port("gRPC", "--port", self.host, self.grpc_port, "it cannot be bound")
+        self.grpc_port = port
+
+    def _start_rest(self):
+        config = uvicorn.Config(
+            create_app(self.store, _MAX_REQUEST_BYTES), log_config=None, access_log=False, lifespan="off", ws="none"
+        )
+        self._rest_server = uvicorn.Server(config)
+        self._rest_thread = threading.Thread(
+            target=self._rest_server.run, kwargs={"sockets": [self._rest_socket]}, name="rest", daemon=True
+        )
+        self._rest_thread.start()
+
+
+def _unusable_port(what, option, host, port, error):
+    reason = getattr(error, "strerror", None) or "it is in use or the address is not this machine's"
+    return InputError(
+        f"cannot listen on {host}:{port} for {what}: {reason}; stop what uses port {port}, or choose another with "
+        f"{option} (0 for any free one)"
+    )

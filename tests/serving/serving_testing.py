@@ -1,0 +1,104 @@
+"""A stand-in for an export, and short ways to ask a server: what the tests of `serving` share."""
+
+import http.client
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+
+LABELS = ("anger", "happiness", "sadness")
+SIZE = 4
+
+
+def decode(encoded):
+    pixels = tf.io.decode_image(encoded, channels=1, expand_animations=False)
+    return tf.image.resize(pixels, (SIZE, SIZE))
+
+
+class TinyModel(tf.Module):
+    """Has the signatures of an export; bright faces are the first label if `sign` is 1, the last if it is -1."""
+
+    def __init__(self, sign):
+        super().__init__()
+        self.weights = tf.Variable([1.0 * sign, 0.0, -1.0 * sign])
+
+    def answer(self, faces):
+        probabilities = tf.nn.softmax(tf.reduce_mean(faces, axis=(1, 2)) / 100.0 * self.weights)
+        labels = tf.constant(LABELS)
+        return {
+            "probabilities": probabilities,
+            "label": tf.gather(labels, tf.argmax(probabilities, axis=-1)),
+            "label_names": tf.repeat(labels[None], tf.shape(probabilities)[0], axis=0),
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
+    def serving_default(self, image):
+        return self.answer(tf.map_fn(decode, image, fn_output_signature=tf.TensorSpec((SIZE, SIZE, 1), tf.float32)))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, SIZE, SIZE, 1], tf.float32, name="face")])
+    def serve_tensor(self, face):
+        return self.answer(face)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve_examples(self, examples):
+        features = tf.io.parse_example(examples, {"image/encoded": tf.io.FixedLenFeature([], tf.string)})
+        answer = self.serving_default(features["image/encoded"])
+        return {"classes": answer["label_names"], "scores": answer["probabilities"]}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="n"), tf.TensorSpec([], tf.bool, name="up")])
+    def odd(self, n, up):
+        """What the real signatures do not have: several inputs, integers, a scalar, bytes, one per batch."""
+        return {"n": n + 1, "up": up, "raw_bytes": tf.strings.as_string(n)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def single(self, x):
+        return {"y": x / 10.0}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="turns")])
+    def slow(self, turns):
+        return {"turns": tf.while_loop(lambda i: i < turns[0], lambda i: [i + 1], [0], parallel_iterations=1)[0]}
+
+
+def png(value, size=6):
+    return tf.io.encode_png(tf.fill((size, size, 1), np.uint8(value))).numpy()
+
+
+def push(export, base_path, version):
+    """Pushes as the pipeline does: written aside, then renamed."""
+    aside = base_path / f".{version}.tmp"
+    shutil.copytree(export, aside)
+    aside.rename(base_path / str(version))
+
+
+def grpc_request(inputs, signature="", name="fer", version=None):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = name
+    request.model_spec.signature_name = signature
+    if version is not None:
+        request.model_spec.version.value = version
+    for key, value in inputs.items():
+        request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+    return request
+
+
+def rest(server, path, body=None, headers=None):
+    """Returns status and parsed answer; sends bytes as they are, anything else as JSON."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=20)
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    connection.request("GET" if body is None else "POST", path, data, headers or {})
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    connection.close()
+    return response.status, answer
+
+
+def until(condition, seconds=15):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("did not happen in time")
+        time.sleep(0.02)

@@ -1,0 +1,37 @@
+import pathlib
+
+import pytest
+
+from fer_keras.errors import InputError
+from tfx_pipeline.config import PipelineConfig
+
+
+def make(**changes):
+    return PipelineConfig(**{"corpus": "ck_plus", "data_dir": "corpus", "label_names": ("anger", "happy"), **changes})
+
+
+def test_labels_are_canonical_paths_absolute_and_the_test_fold_held_out():
+    config = make(folds=3, test_fold=1, pipeline_root="runs/x")
+    assert config.label_names == ("anger", "happiness")
+    assert config.data_dir == pathlib.Path.cwd() / "corpus"
+    assert config.metadata_path == pathlib.Path.cwd() / "runs/x/metadata.sqlite"
+    assert config.test_split == "fold-1"
+    assert config.train_splits == ["fold-0", "fold-2"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"corpus": "ck-plus"}, "unknown corpus 'ck-plus'"),
+        ({"label_names": ("anger",)}, "two or more"),
+        ({"label_names": ("anger", "angry")}, "distinct"),
+        ({"label_names": ("anger", "bored")}, "bored"),
+        ({"folds": 1}, "folds must be at least 2"),
+        ({"test_fold": 10}, "0 ... 9, received 10"),
+        ({"min_accuracy": 1.01}, "0 ... 1, received 1.01"),
+        ({"beam_workers": 0}, "beam_workers"),
+    ],
+)
+def test_what_cannot_work_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        make(**changes)

@@ -1,0 +1,28 @@
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fer_keras.faces.decode import decode_faces
+
+pytestmark = pytest.mark.tfx
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_trainer_gets_the_pixels_that_signatures_decode(channels):
+    from tfx_pipeline.preprocessing import preprocessing_fn
+
+    crops = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3), np.uint8)
+    encoded = [cv2.imencode(".png", crop)[1].tobytes() for crop in crops]
+    column = {"subject": ["a", "b", "c"], "sequence": ["1", "1", "2"], "order": [2, 0, 1]}
+    inputs = {name: tf.constant(values)[:, None] for name, values in column.items()}
+    inputs["image/encoded"] = tf.constant(encoded)[:, None]
+    inputs["label"] = tf.constant(["sadness", "anger", "neutral"])[:, None]
+    config = {"label_names": ["anger", "sadness"], "image_size": 48, "channels": channels}
+
+    outputs = preprocessing_fn(inputs, config)
+
+    faces = np.stack([tf.io.decode_png(face, channels=channels).numpy() for face in outputs["face"]])
+    np.testing.assert_array_equal(faces, decode_faces(tf.constant(encoded), 48, 48, channels))
+    assert outputs["label"].numpy().tolist() == [1, 0, -1]
+    assert outputs["order"].numpy().tolist() == [2, 0, 1]

@@ -1,0 +1,83 @@
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fer_keras import corpora
+from fer_keras.errors import InputError
+from fer_keras.faces import encode_png
+from fer_keras.training.static import StaticConfig
+from tfx_pipeline.config import PipelineConfig
+from tfx_pipeline.run_local import run_local
+
+pytestmark = [pytest.mark.tfx, pytest.mark.slow]
+
+
+@pytest.fixture(autouse=True)
+def _code_stands_still(monkeypatch):
+    from tfx_pipeline import pipeline
+
+    monkeypatch.setattr(pipeline, "code_fingerprint", lambda *folders: "code")
+
+
+def test_from_corpus_to_pushed_model(ck_plus, tmp_path):
+    config = PipelineConfig(
+        corpus="ck_plus",
+        data_dir=ck_plus,
+        label_names=corpora.read("ck_plus", ck_plus).label_names,
+        pipeline_root=tmp_path / "run",
+        push_dir=tmp_path / "fer",
+        folds=3,
+        min_accuracy=1.0,
+        training=StaticConfig(epochs=2, width=0.5),
+    )
+    lines = []
+    refused = run_local(config, lines.append)
+    assert refused.version is None
+    assert refused.reason == f"not blessed: accuracy {refused.accuracy:.3f} < threshold 1.000"
+    assert not config.push_dir.exists()
+    assert (refused.faces, refused.skipped) == (63, 0)
+    assert any("not bless" in line for line in lines)
+    assert [line for line in lines if line.startswith("Trainer (")]
+
+    # The threshold is met exactly by all faces together, though not by those of every label.
+    config = dataclasses.replace(config, min_accuracy=refused.accuracy)
+    lines.clear()
+    pushed = run_local(config, lines.append)
+    assert min(pushed.accuracy_by_label.values()) < pushed.accuracy == refused.accuracy
+    assert {"CorpusExampleGen (cached)", "Transform (cached)", "Trainer (cached)"} <= set(lines)
+    assert [version.name for version in config.push_dir.iterdir()] == [pushed.version.name]
+
+    # What was measured is what is served.
+    model = tf.saved_model.load(str(pushed.version))
+    files = tf.io.gfile.glob(str(config.pipeline_root / "CorpusExampleGen/examples/*/Split-fold-0/*.gz"))
+    records = list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
+    answers = model.signatures["serve_examples"](examples=tf.constant(records))
+    named = tf.gather(answers["classes"], tf.argmax(answers["scores"], axis=1), batch_dims=1).numpy()
+    truth = [tf.train.Example.FromString(one).features.feature["label"].bytes_list.value[0] for one in records]
+    assert len(truth) == 21
+    assert pushed.accuracy == pytest.approx(np.mean(named == np.array(truth)))
+
+    # Nothing is done twice; a version that somebody removed comes back.
+    lines.clear()
+    assert run_local(config, lines.append).version == pushed.version
+    assert sum("cached" in line for line in lines) == 7
+    pushed.version.rename(tmp_path / "removed")
+    assert run_local(config).version.is_dir()
+
+
+def test_a_fold_without_a_face_is_one_line(tmp_path, capfd):
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "label", "subject"])
+        for subject, label in enumerate(("anger", "happiness")):
+            (tmp_path / f"{subject}.png").write_bytes(encode_png(np.full((64, 64, 3), 128, np.uint8)))
+            rows.writerow([f"{subject}.png", label, subject])
+    config = PipelineConfig("folder", tmp_path, ("anger", "happiness"), tmp_path / "run", tmp_path / "fer", folds=2)
+    with pytest.raises(InputError, match=r"no face was found on any picture of fold 0; the first: .*0\.png"):
+        run_local(config)
+    with pytest.raises(InputError, match="2 such in all"):
+        run_local(dataclasses.replace(config, strict=True))
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,128 @@
+"""The sub-command `pipeline` of `fer-keras`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fer_keras.errors import InputError
+
+NOT_BLESSED = 2
+"""Exit status of a run that went well and whose model was not good enough to be pushed."""
+
+app = typer.Typer(help="The TFX pipeline: from a corpus to a pushed model.", no_args_is_help=True)
+
+
+@app.callback()
+def pipeline():
+    """The TFX pipeline: from a corpus to a pushed model."""
+
+
+@app.command(epilog="Example: fer-keras pipeline run --corpus folder --data my_faces --push-to saved_models/fer")
+def run(
+    corpus: Annotated[
+        str, typer.Option(help="ck_plus, folder (a labels.csv) or synthetic (built in, drawn into the run's folder).")
+    ] = "synthetic",
+    data: Annotated[Path | None, typer.Option(help="Folder of the corpus, in its official layout.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for everything that the run writes.")] = Path("runs/pipeline"),
+    push_to: Annotated[Path, typer.Option(help="Base path of the served model; gets a new version.")] = Path(
+        "saved_models/fer"
+    ),
+    labels: Annotated[str | None, typer.Option(help="Only these labels, separated by commas.")] = None,
+    folds: Annotated[int, typer.Option(help="Subject-wise folds.")] = 10,
+    test_fold: Annotated[int, typer.Option(help="The fold to test on; the others are trained on.")] = 0,
+    min_accuracy: Annotated[
+        float, typer.Option(help="Least accuracy on the test fold for the model to be pushed.")
+    ] = 0.5,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training faces.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop if any picture cannot be used.")] = False,
+):
+    """Train, evaluate and push a model with TFX on this machine.
+
+    Finished work is not done again. Exit status: 0 pushed, 1 failed, 2 not good enough to be pushed.
+    """
+    from fer_keras.console import load_libraries
+
+    load_libraries()
+    from rich.console import Console
+    from rich.markup import escape
+
+    from tfx_pipeline.run_local import PipelineError, run_local
+
+    config = _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, epochs, seed, strict)
+    # A terminal of its own: the process's standard output belongs to the libraries while they run.
+    with os.fdopen(os.dup(1), "w") as terminal:
+        live = Console(file=terminal, highlight=False)
+        with live.status("running the pipeline"):
+            try:
+                result = run_local(config, lambda line: live.print(escape(line), soft_wrap=True))
+            except PipelineError as error:
+                live.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+                raise typer.Exit(1) from None
+    _print_result(result, config)
+    if result.version is None:
+        raise typer.Exit(NOT_BLESSED)
+
+
+def _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, epochs, seed, strict):
+    from fer_keras import corpora
+    from fer_keras.training.static import StaticConfig
+    from tfx_pipeline.config import PipelineConfig
+
+    if data is None:
+        if corpus != "synthetic":
+            raise InputError(f"--data is missing; expected the folder of the {corpus} corpus")
+        data = out / "corpus"
+    if corpus == "synthetic":
+        _draw(data)
+    wanted = [label.strip() for label in labels.split(",")] if labels else None
+    # Read once before TFX is loaded: what is wrong with the corpus or the folds shows at once.
+    found = corpora.read(corpus, data, wanted, strict=strict)
+    corpora.assign_folds(found.subjects, folds)
+    training = StaticConfig(seed=seed) if epochs is None else StaticConfig(seed=seed, epochs=epochs)
+    return PipelineConfig(
+        corpus=corpus,
+        data_dir=data,
+        label_names=found.label_names,
+        pipeline_root=out,
+        push_dir=push_to,
+        folds=folds,
+        test_fold=test_fold,
+        min_accuracy=min_accuracy,
+        training=training,
+        strict=strict,
+    )
+
+
+def _draw(directory):
+    from rich.progress import Progress
+
+    from fer_keras.corpora.synthetic import write_ck_plus
+
+    if directory.exists():
+        write_ck_plus(directory)  # only looks whether it is the one
+        return
+    with Progress() as bars:
+        task = bars.add_task("drawing the built-in corpus", total=None)
+        write_ck_plus(directory, progress=lambda done, total: bars.update(task, completed=done, total=total))
+
+
+def _print_result(result, config):
+    from rich.table import Table
+
+    from fer_keras.console import console
+
+    table = Table(show_header=False)
+    table.add_row("faces", str(result.faces))
+    table.add_row("skipped pictures", str(result.skipped))
+    table.add_row(
+        "accuracy",
+        f"{result.accuracy:.3f} by picture ({config.corpus}, fold {config.test_fold} of {config.folds} held out, "
+        f"seed {config.training.seed})",
+    )
+    table.add_row("blessed", "yes" if result.version else "no")
+    table.add_row("pushed", str(result.version) if result.version else f"nothing: {result.reason}")
+    table.add_row("log", str(result.log))
+    console.print(table)

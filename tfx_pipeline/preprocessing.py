@@ -1,0 +1,38 @@
+"""Transform: face records to what the Trainer takes, in the graph."""
+
+import tensorflow as tf
+
+from fer_keras.faces.decode import decode_faces
+from tfx_pipeline.example_gen import ORDER
+
+FACE, LABEL, SUBJECT, SEQUENCE = "face", "label", "subject", "sequence"
+
+
+def preprocessing_fn(inputs, custom_config):
+    """Decodes and resizes faces with the function that every serving signature uses.
+
+    There are no analyzers: nothing is learned from the data, so one Transform serves every fold without leakage.
+
+    Args:
+        inputs: dict of tensors of shape `(batch, 1)`: face records.
+        custom_config: dict with `label_names`, `image_size` and `channels`.
+
+    Returns:
+        A dict of tensors of shape `(batch,)`: `face`, the face at the model's input size as PNG (Transform has no
+        uint8, and PNG is lossless and small); `label`, its place in `label_names`, -1 if it is none of them;
+        `subject`, `sequence`, and `order`, the place in the corpus.
+    """
+    size, channels = custom_config["image_size"], custom_config["channels"]
+    faces = decode_faces(_flat(inputs["image/encoded"]), size, size, channels)
+    is_label = _flat(inputs["label"])[:, None] == tf.constant(custom_config["label_names"])[None]
+    return {
+        FACE: tf.map_fn(tf.io.encode_png, faces, fn_output_signature=tf.TensorSpec((), tf.string)),
+        LABEL: tf.where(tf.reduce_any(is_label, axis=1), tf.argmax(is_label, axis=1), -1),
+        SUBJECT: _flat(inputs["subject"]),
+        SEQUENCE: _flat(inputs["sequence"]),
+        ORDER: _flat(inputs[ORDER]),
+    }
+
+
+def _flat(values):
+    return tf.reshape(values, [-1])
