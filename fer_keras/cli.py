@@ -103,7 +103,7 @@ def evaluate(
 
     from fer_keras.evaluation.cross_validation import evaluate_model, write_results
     from fer_keras.models.preset import load_preset
-    from fer_keras.training.face_set import load_faces
+    from fer_keras.corpora.face_set import load_faces
 
     classifier, about = load_preset(model)
     with tempfile.TemporaryDirectory() as records:

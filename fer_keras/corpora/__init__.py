@@ -3,13 +3,15 @@
 import dataclasses
 import pathlib
 
+import numpy as np
+
 from fer_keras.corpora import ck_plus, folder, synthetic
 from fer_keras.corpora.corpus import Corpus, Sample, SkipLog
 from fer_keras.corpora.folds import assign_folds
 from fer_keras.emotions import canonical
 from fer_keras.errors import InputError
 
-__all__ = ["CORPORA", "Corpus", "Sample", "SkipLog", "assign_folds", "read"]
+__all__ = ["CORPORA", "Corpus", "CorpusInfo", "Sample", "SkipLog", "assign_folds", "load", "read"]
 
 
 def _read_synthetic(directory, skips):
@@ -40,7 +42,7 @@ def read(name, directory, labels=None, where=None, strict=False):
     """
     if name not in CORPORA:
         raise InputError(f"unknown corpus {name!r}; expected one of {', '.join(CORPORA)}")
-    directory = pathlib.Path(directory)
+    directory = pathlib.Path(directory).expanduser()
     if name != "synthetic" and not directory.is_dir():
         raise InputError(f"{directory}: no such folder; expected the folder of a corpus ({name})")
     skips = SkipLog(strict)
@@ -60,3 +62,58 @@ def read(name, directory, labels=None, where=None, strict=False):
     if not samples:
         raise InputError(f"{directory}: holds no labelled picture; expected a corpus in {name} layout")
     return Corpus(name, samples, skips)
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusInfo:
+    """What is known about a loaded corpus; entry *i* of an array belongs to element *i* of the dataset.
+
+    Args:
+        label_names: tuple of class names; the dataset's labels are indices into it.
+        subjects: array of strings, the persons.
+        sequences: array of strings, the clips or groups of stills, unique over subjects.
+        skipped: list of `(path, reason)` of the pictures that could not be used.
+    """
+
+    label_names: tuple
+    subjects: np.ndarray
+    sequences: np.ndarray
+    skipped: list
+
+
+def load(name, directory, labels=None, image_size=48, channels=1):
+    """Loads a corpus's faces for `model.fit`: found, aligned, cropped and decoded as `prepare` does.
+
+    Args:
+        name: one of `CORPORA`.
+        directory: the corpus's folder, in its official layout; `"synthetic"` is drawn there unless it is there.
+        labels: optional names; only faces with one of these labels are loaded.
+        image_size: int, height and width in pixels.
+        channels: 1 for grey, 3 for colour.
+
+    Returns:
+        A pair of a `tf.data.Dataset` of `(image, label)`, uint8 `(image_size, image_size, channels)` and int32, in
+        the corpus's order, and a `CorpusInfo`.
+
+    Raises:
+        InputError: as `read`, or no face was found.
+
+    Example:
+
+    >>> faces, info = load("synthetic", "runs/corpus")
+    >>> model = AlexNetEmotion(info.label_names)
+    >>> model.fit(faces.shuffle(1000).batch(32))
+    """
+    import tempfile
+
+    import tensorflow as tf
+
+    from fer_keras.corpora.face_set import load_faces
+    from fer_keras.corpora.prepare import prepare
+
+    corpus = read(name, directory, labels)
+    with tempfile.TemporaryDirectory() as records:
+        manifest = prepare(corpus, records)
+        faces = load_faces(manifest["shards"], corpus.label_names, image_size, channels)
+    dataset = tf.data.Dataset.from_tensor_slices((faces.images, faces.labels))
+    return dataset, CorpusInfo(faces.label_names, faces.subjects, faces.sequences, manifest["skipped"])

@@ -52,6 +52,7 @@ def check_metric_loss(factory, num_classes=3, dimension=4, metric_weight=0.1, to
     before = layer.get_weights()
     none, half, full = (float(layer(features, labels, np.full(len(labels), weight))) for weight in (0.0, 0.5, 1.0))
     require_close(layer.get_weights(), before, "weights after `call`, which must not change them", tolerance=0.0)
+    require(none != full, "sample weights do not act on the loss")
     require_close(np.array(full), value, "loss with sample weights of 1 against none", tolerance)
     require_close(np.array(half), np.array((none + full) / 2), "loss with sample weights of 0.5", tolerance)
     require_close(layer(features, labels[:, None]), value, "loss with labels of shape (batch, 1)", tolerance)

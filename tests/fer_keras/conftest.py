@@ -5,7 +5,7 @@ import pytest
 @pytest.fixture
 def toy_faces():
     """70 noisy pictures of 10 subjects in 7 classes; a bright column tells the class."""
-    from fer_keras.training.face_set import FaceSet
+    from fer_keras.corpora.face_set import FaceSet
 
     random = np.random.default_rng(0)
     labels = np.arange(70, dtype="int32") % 7

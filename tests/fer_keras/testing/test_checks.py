@@ -73,7 +73,10 @@ def wrong_gradient(x):
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"get_config": keras.layers.Layer.get_config}, r"get_config\(\) lacks the constructor arguments \['factor'\]"),
+        (
+            {"get_config": lambda self: {"name": self.name, "dtype": self.dtype_policy.name}},
+            r"get_config\(\) lacks the constructor arguments \['factor'\]",
+        ),
         ({"compute_output_shape": lambda self, shape: (shape[0], 7)}, r"compute_output_shape says \[\(None, 7\)\]"),
         ({"call": lambda self, inputs: wrong_gradient(inputs)}, r"gradient .*, finite difference"),
         ({"call": lambda self, inputs: inputs * 1e5}, "outputs under mixed_float16.* not finite"),
@@ -140,14 +143,14 @@ class Drifting(CenterLoss):
 @register
 class WithoutWeights(MetricLoss):
     def call(self, features, labels, sample_weight=None):
-        return self.reduce(ops.sum(ops.square(features), axis=-1) + ops.sum(0.0 * ops.cast(labels, "float32")))
+        return self.reduce(ops.sum(ops.square(features), axis=-1))
 
 
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
         (functools.partial(Drifting, 3), "weights after `call`, which must not change them"),
-        (WithoutWeights, "loss with sample weights of 0.5|loss with soft rows|without weights"),
+        (WithoutWeights, "sample weights do not act on the loss"),
     ],
 )
 def test_metric_losses_that_break_the_contract(factory, message):
@@ -162,7 +165,7 @@ class Eased(AMSoftmax):
 
 
 def test_margin_head_that_makes_softmax_easier():
-    with pytest.raises(AssertionError, match="labels change their logits by .*, expected not above 0"):
+    with pytest.raises(AssertionError, match=r"labels change their logits by .*, expected not above 0"):
         check_margin_head(functools.partial(Eased, 3))
 
 
@@ -175,19 +178,19 @@ class ExportsCenters(JointSupervision):
 
 
 @register
-class Diverging(JointSupervision):
+class Unteachable(JointSupervision):
     def compute_loss(self, *args, **kwargs):
-        return -super().compute_loss(*args, **kwargs)
+        return 1.0 + 0.0 * super().compute_loss(*args, **kwargs)
 
 
 def test_classifiers_that_break_the_contract():
     def make(cls):
         return cls(tiny_backbone(4), class_names(3), metric_loss=CenterLoss(3))
 
-    with pytest.raises(AssertionError, match="the export carries .*centers"):
+    with pytest.raises(AssertionError, match=r"the export carries .*centers"):
         check_classifier(lambda: make(ExportsCenters), *tiny_problem(3))
     with pytest.raises(AssertionError, match="fit does not lower the loss"):
-        check_classifier(lambda: make(Diverging), *tiny_problem(3))
+        check_classifier(lambda: make(Unteachable), *tiny_problem(3))
 
 
 def test_classifier_with_dropout_and_batch_normalisation():
