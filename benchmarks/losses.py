@@ -3,17 +3,17 @@
     python benchmarks/losses.py                      # all losses at batch 64 and 7 classes, Island loss everywhere
     python benchmarks/losses.py --rounds 30
 
-Every setting is measured in rounds; a round times each loss once, beginning with another one each time, so that what
+Every setting is measured in rounds; a round runs each loss once, beginning with another one each time, so that what
 else runs on the machine hits all alike. A loss's ratio is the median over the rounds of its time divided by the
-baseline's in the same round. `softmax again` is the baseline a second time: its distance from 1 is the noise.
+baseline's in the same round, for the time on the clock and for the processor's time, which other processes disturb
+less. `softmax again` is the baseline a second time: its distance from 1 is the noise.
 
-The requirement is Island loss ≤ 1.05 at batches of 64 to 1024 and 7 to 1000 classes; the exit status says whether it
-is met.
+The requirement is Island loss ≤ 1.05 at batches of 64 to 1024 and 7 to 1000 classes, in processor time; the exit
+status says whether it is met.
 """
 
 import argparse
 import os
-import statistics
 import sys
 import time
 
@@ -52,7 +52,7 @@ def training_step(classes, loss=None, **options):
 
 
 def measure(makers, batch, classes, rounds):
-    """Times each step in every round; returns {name: seconds of each round}."""
+    """Times each step in every round; returns {name: array of (clock, processor) seconds of each round}."""
     random = np.random.default_rng(0)
     faces = tf.constant(random.uniform(0, 255, (batch, 48, 48, 1)), tf.float32)
     labels = tf.constant(random.integers(0, classes, batch))
@@ -66,24 +66,26 @@ def measure(makers, batch, classes, rounds):
     for number in range(rounds):
         start = number % len(names)
         for name in names[start:] + names[:start]:
-            began = time.perf_counter()
+            clock, processor = time.perf_counter(), time.process_time()
             for _ in range(repeats):
                 logs = steps[name](faces, labels)
             float(logs["loss"])
-            seconds[name].append((time.perf_counter() - began) / repeats)
-    return seconds
+            seconds[name].append((time.perf_counter() - clock, time.process_time() - processor))
+    return {name: np.array(times) / repeats for name, times in seconds.items()}
 
 
 def report(makers, batch, classes, rounds):
     makers = {BASELINE: lambda classes: {}, "softmax again": lambda classes: {}, **makers}
     seconds = measure(makers, batch, classes, rounds)
     base = seconds[BASELINE]
-    print(f"\nbatch {batch}, {classes} classes: {BASELINE} {1e3 * statistics.median(base):.1f} ms a step")
+    print(
+        f"\nbatch {batch}, {classes} classes: {BASELINE} {1e3 * np.median(base[:, 0]):.1f} ms a step; × clock, × processor"
+    )
     ratios = {}
     for name, times in seconds.items():
         if name != BASELINE:
-            ratios[name] = statistics.median(one / other for one, other in zip(times, base, strict=True))
-            print(f"  {name:20} {ratios[name]:6.3f} ×", flush=True)
+            ratios[name] = np.median(times / base, axis=0)
+            print(f"  {name:20} {ratios[name][0]:6.3f} {ratios[name][1]:6.3f}", flush=True)
     return ratios
 
 
@@ -98,8 +100,8 @@ def main():
         for classes in options.classes:
             all_of_them = (batch, classes) == (options.batches[0], options.classes[0])
             makers = {**ISLAND, **OTHERS} if all_of_them else ISLAND
-            worst = max(worst, report(makers, batch, classes, options.rounds)["island"])
-    print(f"\nIsland loss: at most {worst:.3f} ×, required ≤ 1.050 ×")
+            worst = max(worst, report(makers, batch, classes, options.rounds)["island"][1])
+    print(f"\nIsland loss: at most {worst:.3f} × the processor time of softmax, required ≤ 1.050 ×")
     return 0 if worst <= 1.05 else 1
 
 

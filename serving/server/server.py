@@ -102,13 +102,15 @@ class Server:
 
     def _bind_rest(self):
         try:
-            # Resolved, because an address may be IPv4 or IPv6, or a name.
-            family, _, _, _, address = socket.getaddrinfo(self.host, self.rest_port, type=socket.SOCK_STREAM)[0]
-            self._rest_socket = socket.socket(family, socket.SOCK_STREAM)
+            # Resolved, because an address may be IPv4 or IPv6, or a name. The protocol is named, because asyncio
+            # switches Nagle's algorithm off only where it is: answers would wait 40 ms for the client's ACK.
+            found = socket.getaddrinfo(self.host, self.rest_port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+            family, kind, protocol, _, address = found[0]
+            self._rest_socket = socket.socket(family, kind, protocol)
             # Only lets a port be taken again right after its last owner ended; it does not let two share it.
             self._rest_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._rest_socket.bind(address)
-            # Linux lets two sockets with SO_REUSEADDR bind; only the second to listen is refused.
+            # Listening already now: until one of them listens, two sockets with SO_REUSEADDR may bind to one port.
             self._rest_socket.listen(128)
         except (OSError, OverflowError) as error:
             raise _unusable_port("REST", "--rest-api-port", self.host, self.rest_port, error) from error

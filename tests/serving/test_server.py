@@ -309,6 +309,18 @@ def test_rest_errors(server, path, body, status, message):
         assert trace not in answer["error"]
 
 
+def test_rest_answers_without_delay_on_one_connection(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=20)
+    seconds = []
+    for _ in range(10):
+        began = time.perf_counter()
+        connection.request("GET", "/v1/models/fer")
+        connection.getresponse().read()
+        seconds.append(time.perf_counter() - began)
+    connection.close()
+    assert min(seconds[2:]) < 0.03  # 0.04 is what Nagle's algorithm and a delayed ACK cost
+
+
 def test_rest_refuses_a_body_too_large_before_reading_it(server):
     connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=20)
     connection.putrequest("POST", PREDICT)

@@ -1,0 +1,173 @@
+"""The commands as a person types them, in this process: starting TensorFlow for every one would take minutes."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_keras import cli
+from fer_keras.corpora.synthetic import SIZES, draw_sequence
+
+TINY = ["--epochs", "2", "--batch-size", "8"]
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Runs a command line; returns exit status, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fer-keras", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capfd.readouterr()
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code or 0
+        return (status, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Four drawn people, happy and surprised, in the form of a `labels.csv` folder."""
+    directory = tmp_path_factory.mktemp("folder")
+    rows = [("path", "subject", "label", "pose")]
+    for person in range(4):
+        for sequence, emotion in enumerate(("happiness", "surprise")):
+            *_, apex = draw_sequence(SIZES["small"], 0, person, sequence, emotion)
+            name = f"{person}_{emotion}.png"
+            cv2.imwrite(str(directory / name), apex.image)
+            rows.append((name, f"p{person}", emotion, "left" if person % 2 else "right"))
+    with (directory / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "mine"
+    argv, sys.argv = sys.argv, ["fer-keras", "train", "--corpus", "folder", "--data", str(folder), "--out", str(out),
+                                "--folds", "2", *TINY]  # fmt: skip
+    try:
+        cli.main()
+    except SystemExit as stop:
+        assert not stop.code
+    finally:
+        sys.argv = argv
+    return out
+
+
+@pytest.mark.parametrize(
+    "command", ["prepare", "train", "evaluate", "predict", "export", "serve", "pipeline", "pipeline run"]
+)
+def test_every_command_has_help_with_an_example(run, command):
+    status, out, _ = run(*command.split(), "--help")
+    assert status == 0
+    if command != "pipeline":
+        assert f"fer-keras {command} " in out
+
+
+def test_train_reports_mean_and_deviation_over_folds(run, folder, tmp_path):
+    status, out, _ = run("train", "--corpus", "folder", "--data", folder, "--out", tmp_path / "r", "--folds", "2", *TINY)
+    assert status == 0
+    assert "folder, 2 subject-wise folds, seed 0, mean ± std over folds" in out
+    results = json.loads((tmp_path / "r" / "results.json").read_text())
+    mean, std = (results["cross_validation"][key]["frame"]["accuracy"] for key in ("mean", "std"))
+    assert f"accuracy {mean:.3f} ± {std:.3f}" in out
+    assert results["subjects_by_fold"] == [2, 2]
+
+
+def test_a_finished_run_is_not_overwritten_but_resumed(run, folder, trained):
+    before = (trained / "model" / "model.keras").read_bytes()
+    same = ("train", "--corpus", "folder", "--data", folder, "--out", trained, "--folds", "2", *TINY)
+    status, _, err = run(*same)
+    assert (status, len(err.splitlines())) == (1, 1)
+    assert "add --resume to continue it" in err
+    assert run(*same, "--resume")[0] == 0
+    assert (trained / "model" / "model.keras").read_bytes() == before
+    status, _, err = run(*same, "--resume", "--seed", "5")
+    assert status == 1
+    assert "was started with another seed" in err
+
+
+def test_predict_names_expressions_and_skips_what_it_cannot_read(run, folder, trained, tmp_path):
+    grey = tmp_path / "grey.png"
+    cv2.imwrite(str(grey), np.full((100, 100, 3), 127, np.uint8))
+    status, out, err = run("predict", "--model", trained, folder / "0_surprise.png", grey, tmp_path / "gone.png")
+    assert status == 0
+    assert "0_surprise.png" in out
+    assert "happiness" in out
+    assert len(err.splitlines()) == 2
+    assert "grey.png: no face found" in err
+    assert "gone.png" in err
+    assert run("predict", "--model", trained, "--strict", folder / "0_surprise.png", grey)[0] == 1
+    status, _, err = run("predict", "--model", trained, grey)
+    assert status == 1
+    assert "no face found" in err
+
+
+def test_evaluate_says_when_the_people_were_trained_on(run, folder, trained, tmp_path):
+    status, out, _ = run(
+        "evaluate", "--model", trained, "--corpus", "folder", "--data", folder, "--out", tmp_path / "e.json"
+    )
+    assert status == 0
+    assert "trained on 4 of these 4 subjects" in out
+    assert 0 <= json.loads((tmp_path / "e.json").read_text())["frame"]["accuracy"] <= 1
+
+
+def test_export_writes_a_version(run, trained, tmp_path):
+    status, out, _ = run("export", "--model", trained, "--out", tmp_path / "fer")
+    (version,) = (tmp_path / "fer").iterdir()
+    assert status == 0
+    assert version.name in out.replace("\n", "")
+    assert (version / "saved_model.pb").exists()
+
+
+def test_prepare_selects(run, folder, tmp_path):
+    status, out, _ = run(
+        "prepare", "--corpus", "folder", "--data", folder, "--where", "pose=left", "--labels", "surprised",
+        "--out", tmp_path / "records",
+    )  # fmt: skip
+    assert status == 0
+    assert "2 faces of 2 pictures (surprise 2)" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--corpus", "folder", "--data", "{folder}/nowhere"], "nowhere: no such folder"),
+        (["train", "--corpus", "folder", "--data", "{tmp}"], "no labels.csv found"),
+        (["train", "--corpus", "folder"], "--data is missing"),
+        (["train", "--corpus", "jaffe", "--data", "{folder}"], "unknown corpus 'jaffe'; expected one of"),
+        (["train", "--corpus", "folder", "--data", "{folder}", "--folds", "10"], "4 labelled subjects, fewer than the 10"),
+        (["train", "--corpus", "folder", "--data", "{folder}", "--labels", "bored"], "unknown label 'bored'"),
+        (["train", "--corpus", "folder", "--data", "{folder}", "--where", "pose"], "expected KEY=VALUE"),
+        (["train", "--corpus", "folder", "--data", "{folder}", "--epochs", "0"], "epochs must be positive"),
+        (["predict", "--model", "{tmp}", "x.png"], "no model found"),
+        (["export", "--model", "{tmp}/gone"], "no model found"),
+        (["serve", "--model-base-path", "{tmp}/gone"], "gone"),
+        (["pipeline", "run", "--corpus", "folder", "--data", "{tmp}/gone", "--out", "{tmp}/p"], "no such folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_no_traceback(run, folder, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(*(part.format(folder=folder, tmp=tmp_path) for part in arguments))
+    assert status == 1
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.slow
+def test_installed_command_keeps_the_libraries_quiet(trained, folder):
+    command = [sys.executable, "-m", "fer_keras", "predict", "--model", trained, folder / "0_surprise.png"]
+    answer = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr == ""
+    assert answer.stdout.lstrip().startswith("┏")
