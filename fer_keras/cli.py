@@ -53,7 +53,9 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training faces.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Faces a step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="First learning rate.")] = None,
-    metric_weight: Annotated[float | None, typer.Option(help="Weight λ of the Island loss; 0 for softmax alone.")] = None,
+    metric_weight: Annotated[
+        float | None, typer.Option(help="Weight λ of the Island loss; 0 for softmax alone.")
+    ] = None,
     threshold: Annotated[float | None, typer.Option(help="Hard-sample threshold τ of the Island loss.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Height and width of the model's input, pixels.")] = None,
     channels: Annotated[int | None, typer.Option(help="1 for grey, 3 for colour.")] = None,
@@ -101,9 +103,9 @@ def evaluate(
     load_libraries()
     import tempfile
 
+    from fer_keras.corpora.face_set import load_faces
     from fer_keras.evaluation.cross_validation import evaluate_model, write_results
     from fer_keras.models.preset import load_preset
-    from fer_keras.corpora.face_set import load_faces
 
     classifier, about = load_preset(model)
     with tempfile.TemporaryDirectory() as records:
@@ -283,7 +285,9 @@ def _print_manifest(manifest, out=None):
 def _print_cross_validation(results, corpus, seed):
     from rich.table import Table
 
-    table = Table("fold", "subjects", "faces", "accuracy", "UAR", "macro F1", title="Tested on subjects never trained on")
+    table = Table(
+        "fold", "subjects", "faces", "accuracy", "UAR", "macro F1", title="Tested on subjects never trained on"
+    )
     for fold, figures in enumerate(results["cross_validation"]["folds"]):
         frame = figures["frame"]
         table.add_row(

@@ -23,9 +23,8 @@ def load_libraries():
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     warnings.filterwarnings("ignore")
     with _native_stderr_aside():
-        import tensorflow as tf
-
         import keras  # noqa: F401
+        import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")
         tf.zeros(())  # the runtime reports on devices when it first runs

@@ -49,7 +49,9 @@ def canonical(name):
     key = str(name).strip().lower()
     key = ALIASES.get(key, key)
     if key not in EMOTIONS:
-        raise InputError(f"unknown label {name!r}; expected one of {', '.join(EMOTIONS)} or {', '.join(sorted(ALIASES))}")
+        raise InputError(
+            f"unknown label {name!r}; expected one of {', '.join(EMOTIONS)} or {', '.join(sorted(ALIASES))}"
+        )
     return key
 
 

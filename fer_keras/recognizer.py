@@ -42,7 +42,6 @@ class Recognizer:
         detector: a `fer_keras.faces.FaceDetector`; the default is `BlazeFace`.
 
     Example:
-
     >>> recognizer = Recognizer.from_preset("runs/train/model")
     >>> for face in recognizer("party.jpg"):
     ...     print(face.box, face.label, face.probabilities)

@@ -9,9 +9,9 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
+from fer_keras.corpora.face_set import FaceSet
 from fer_keras.errors import InputError
 from fer_keras.export import export_saved_model
-from fer_keras.corpora.face_set import FaceSet
 from fer_keras.training.static import StaticConfig, train_static
 from tfx_pipeline.example_gen import ORDER
 from tfx_pipeline.preprocessing import FACE, LABEL, SEQUENCE, SUBJECT

@@ -99,7 +99,6 @@ def load(name, directory, labels=None, image_size=48, channels=1):
         InputError: as `read`, or no face was found.
 
     Example:
-
     >>> faces, info = load("synthetic", "runs/corpus")
     >>> model = AlexNetEmotion(info.label_names)
     >>> model.fit(faces.shuffle(1000).batch(32))

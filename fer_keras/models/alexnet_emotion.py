@@ -73,7 +73,6 @@ class AlexNetEmotion(JointSupervision):
         inputs: tensor of shape `(batch, image_size, image_size, channels)`, raw pixels 0-255 of aligned faces.
 
     Example:
-
     >>> model = AlexNetEmotion(label_names=("neutral", "happiness"))
     >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     >>> model.fit(faces, labels)

@@ -4,11 +4,11 @@ import dataclasses
 import json
 import pathlib
 
+from fer_keras.corpora.face_set import load_faces
 from fer_keras.corpora.folds import assign_folds
 from fer_keras.corpora.prepare import corpus_fingerprint, prepare
 from fer_keras.errors import InputError
 from fer_keras.evaluation.cross_validation import cross_validate, write_results
-from fer_keras.corpora.face_set import load_faces
 from fer_keras.training.static import train_static
 
 

@@ -1,6 +1,6 @@
 """The server as a whole: one model store behind gRPC and REST."""
 
-import logging
+import errno
 import socket
 import threading
 from concurrent import futures
@@ -13,8 +13,6 @@ from fer_keras.errors import InputError
 from serving.server.grpc_service import PredictionService
 from serving.server.model_store import ModelSpec, ModelStore
 from serving.server.rest_service import create_app
-
-logger = logging.getLogger(__name__)
 
 _MAX_REQUEST_BYTES = 64 * 2**20
 _GRPC_THREADS = 16
@@ -130,9 +128,9 @@ class Server:
         try:
             port = self._grpc_server.add_insecure_port(f"{host}:{self.grpc_port}")
         except RuntimeError as error:
-            raise _unusable_port("gRPC", "--port", self.host, self.grpc_port, error) from error
+            raise _unusable_port("gRPC", "--port", self.host, self.grpc_port) from error
         if not port:  # how older gRPC says the same
-            raise _unusable_port("gRPC", "--port", self.host, self.grpc_port, "it cannot be bound")
+            raise _unusable_port("gRPC", "--port", self.host, self.grpc_port)
         self.grpc_port = port
 
     def _start_rest(self):
@@ -146,9 +144,12 @@ class Server:
         self._rest_thread.start()
 
 
-def _unusable_port(what, option, host, port, error):
-    reason = getattr(error, "strerror", None) or "it is in use or the address is not this machine's"
-    return InputError(
-        f"cannot listen on {host}:{port} for {what}: {reason}; stop what uses port {port}, or choose another with "
-        f"{option} (0 for any free one)"
-    )
+def _unusable_port(what, option, host, port, error=None):
+    # gRPC does not tell why; REST, which went before, has found the address good.
+    if error is None or getattr(error, "errno", None) == errno.EADDRINUSE:
+        found = f"port {port} is in use"
+        advice = f"stop what uses it, or choose another with {option} (0 for any free one)"
+    else:
+        found = getattr(error, "strerror", None) or str(error)
+        advice = f"expected an address of this machine (--host) and a port that you may use ({option})"
+    return InputError(f"cannot listen on {host}:{port} for {what}: {found}; {advice}")

@@ -52,14 +52,11 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "mine"
-    argv, sys.argv = sys.argv, ["fer-keras", "train", "--corpus", "folder", "--data", str(folder), "--out", str(out),
-                                "--folds", "2", *TINY]  # fmt: skip
-    try:
+    command = ["train", "--corpus", "folder", "--data", str(folder), "--out", str(out), "--folds", "2", *TINY]
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(sys, "argv", ["fer-keras", *command])
         cli.main()
-    except SystemExit as stop:
-        assert not stop.code
-    finally:
-        sys.argv = argv
+    assert not stop.value.code
     return out
 
 
@@ -74,7 +71,9 @@ def test_every_command_has_help_with_an_example(run, command):
 
 
 def test_train_reports_mean_and_deviation_over_folds(run, folder, tmp_path):
-    status, out, _ = run("train", "--corpus", "folder", "--data", folder, "--out", tmp_path / "r", "--folds", "2", *TINY)
+    status, out, _ = run(
+        "train", "--corpus", "folder", "--data", folder, "--out", tmp_path / "r", "--folds", "2", *TINY
+    )
     assert status == 0
     assert "folder, 2 subject-wise folds, seed 0, mean ± std over folds" in out
     results = json.loads((tmp_path / "r" / "results.json").read_text())
@@ -145,7 +144,10 @@ def test_prepare_selects(run, folder, tmp_path):
         (["train", "--corpus", "folder", "--data", "{tmp}"], "no labels.csv found"),
         (["train", "--corpus", "folder"], "--data is missing"),
         (["train", "--corpus", "jaffe", "--data", "{folder}"], "unknown corpus 'jaffe'; expected one of"),
-        (["train", "--corpus", "folder", "--data", "{folder}", "--folds", "10"], "4 labelled subjects, fewer than the 10"),
+        (
+            ["train", "--corpus", "folder", "--data", "{folder}", "--folds", "10"],
+            "4 labelled subjects, fewer than the 10",
+        ),
         (["train", "--corpus", "folder", "--data", "{folder}", "--labels", "bored"], "unknown label 'bored'"),
         (["train", "--corpus", "folder", "--data", "{folder}", "--where", "pose"], "expected KEY=VALUE"),
         (["train", "--corpus", "folder", "--data", "{folder}", "--epochs", "0"], "epochs must be positive"),

@@ -385,7 +385,7 @@ def test_hot_swap_fails_no_request(base_path, exports):
 def test_port_in_use_by_a_server(server, base_path, what):
     ports = {"grpc_port": server.grpc_port, "rest_port": 0} if what == "gRPC" else {"rest_port": server.rest_port}
     port = max(ports.values())
-    with pytest.raises(InputError, match=f"127.0.0.1:{port} for {what}: .*choose another with --.*port") as caught:
+    with pytest.raises(InputError, match=f"127.0.0.1:{port} for {what}: port {port} is in use; .* --.*port ") as caught:
         Server(base_path, **{"grpc_port": 0, **ports}).start()
     assert "\n" not in str(caught.value)
 
@@ -406,7 +406,7 @@ def test_port_in_use_by_another_program(base_path, what):
 
 
 def test_unknown_host(base_path):
-    with pytest.raises(InputError, match=r"no-such-host\.invalid"):
+    with pytest.raises(InputError, match=r"no-such-host\.invalid:.*\(--host\)"):
         Server(base_path, grpc_port=0, rest_port=0, host="no-such-host.invalid").start()
 
 

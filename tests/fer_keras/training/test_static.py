@@ -36,16 +36,16 @@ def test_same_seed_same_model_other_seed_another(toy_faces):
 def test_killed_training_resumes_to_the_same_model(toy_faces, tmp_path, monkeypatch):
     whole = train_static(toy_faces, CONFIG)
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(epoch, logs):
         if epoch == 2:
-            raise Killed
+            raise KilledError
 
     often = static.TrainingCheckpoint
     monkeypatch.setattr(static, "TrainingCheckpoint", lambda directory: often(directory, every_seconds=0))
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train_static(toy_faces, CONFIG, checkpoint_dir=tmp_path, on_epoch=kill)
     seen = []
     resumed = train_static(toy_faces, CONFIG, checkpoint_dir=tmp_path, on_epoch=lambda epoch, logs: seen.append(epoch))
