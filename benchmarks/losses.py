@@ -78,9 +78,8 @@ def report(makers, batch, classes, rounds):
     makers = {BASELINE: lambda classes: {}, "softmax again": lambda classes: {}, **makers}
     seconds = measure(makers, batch, classes, rounds)
     base = seconds[BASELINE]
-    print(
-        f"\nbatch {batch}, {classes} classes: {BASELINE} {1e3 * np.median(base[:, 0]):.1f} ms a step; × clock, × processor"
-    )
+    print(f"\nbatch {batch}, {classes} classes: {BASELINE} takes {1e3 * np.median(base[:, 0]):.1f} ms a step")
+    print(f"  {'':20}  clock  processor")
     ratios = {}
     for name, times in seconds.items():
         if name != BASELINE:

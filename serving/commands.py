@@ -36,8 +36,6 @@ def serve(
 
 def _serve(base_path, model_name, port, rest_api_port, host):
     # Imported here, because `fer-keras --help` must not wait for TensorFlow.
-    import rich.logging
-
     from fer_keras.console import console, load_libraries
 
     load_libraries()
@@ -47,7 +45,9 @@ def _serve(base_path, model_name, port, rest_api_port, host):
         raise InputError(f"serve needs the package {error.name}; run: pip install 'fer-keras[serving]'") from error
 
     log = logging.getLogger("serving")
-    log.addHandler(rich.logging.RichHandler(console=console, show_path=False))
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
     with Server(base_path, model_name, port, rest_api_port, host) as server:

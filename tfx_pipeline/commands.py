@@ -47,19 +47,22 @@ def run(
 
     load_libraries()
     from rich.console import Console
+    from rich.live import Live
     from rich.markup import escape
+    from rich.spinner import Spinner
 
     from tfx_pipeline.run_local import PipelineError, run_local
 
     config = _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, epochs, seed, strict)
     # A terminal of its own: the process's standard output belongs to the libraries while they run.
     with os.fdopen(os.dup(1), "w") as terminal:
-        live = Console(file=terminal, highlight=False)
-        with live.status("running the pipeline"):
+        console = Console(file=terminal, highlight=False)
+        spinner = Spinner("dots", "running the pipeline")
+        with Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False):
             try:
-                result = run_local(config, lambda line: live.print(escape(line), soft_wrap=True))
+                result = run_local(config, lambda line: console.print(escape(line), soft_wrap=True))
             except PipelineError as error:
-                live.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+                console.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
                 raise typer.Exit(1) from None
     _print_result(result, config)
     if result.version is None:

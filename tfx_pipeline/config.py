@@ -24,7 +24,8 @@ class PipelineConfig:
         min_accuracy: least accuracy on the test fold, in [0, 1], for the model to be blessed.
         training: the `StaticConfig` of the model and its training.
         strict: stop if any picture of the corpus cannot be used, instead of skipping it.
-        beam_workers: processes for the Beam steps on this machine.
+        beam_workers: processes for the Beam steps on this machine; more than one pays for large corpora only, since
+            every step starts its own.
         beam_args: further Beam options, such as another runner; later ones win.
         metadata_path: SQLite file of the runs' metadata; by default `metadata.sqlite` under `pipeline_root`.
 

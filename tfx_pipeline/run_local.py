@@ -10,7 +10,6 @@ import pathlib
 import sys
 import time
 import traceback
-import warnings
 
 from fer_keras.errors import InputError
 
@@ -164,8 +163,7 @@ def _noise_to(log):
     noise = _Noise(log)
     noise.start()
     try:
-        with warnings.catch_warnings():
-            yield noise
+        yield noise
     finally:
         noise.stop()
         noise.close()

@@ -99,22 +99,12 @@ class Server:
         self.stop()
 
     def _bind_rest(self):
-        try:
-            # Resolved, because an address may be IPv4 or IPv6, or a name. The protocol is named, because asyncio
-            # switches Nagle's algorithm off only where it is: answers would wait 40 ms for the client's ACK.
-            found = socket.getaddrinfo(self.host, self.rest_port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-            family, kind, protocol, _, address = found[0]
-            self._rest_socket = socket.socket(family, kind, protocol)
-            # Only lets a port be taken again right after its last owner ended; it does not let two share it.
-            self._rest_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._rest_socket.bind(address)
-            # Listening already now: until one of them listens, two sockets with SO_REUSEADDR may bind to one port.
-            self._rest_socket.listen(128)
-        except (OSError, OverflowError) as error:
-            raise _unusable_port("REST", "--rest-api-port", self.host, self.rest_port, error) from error
+        self._rest_socket = _listen("REST", "--rest-api-port", self.host, self.rest_port)
         self.rest_port = self._rest_socket.getsockname()[1]
 
     def _bind_grpc(self):
+        # Tried with a plain socket first: it says why it fails, gRPC only writes a line of its own to the terminal.
+        _listen("gRPC", "--port", self.host, self.grpc_port).close()
         options = [
             ("grpc.so_reuseport", 0),  # otherwise two servers on one port would share its requests
             ("grpc.max_receive_message_length", _MAX_REQUEST_BYTES),
@@ -126,12 +116,11 @@ class Server:
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, self._grpc_server)
         host = f"[{self.host}]" if ":" in self.host else self.host
         try:
-            port = self._grpc_server.add_insecure_port(f"{host}:{self.grpc_port}")
-        except RuntimeError as error:
-            raise _unusable_port("gRPC", "--port", self.host, self.grpc_port) from error
-        if not port:  # how older gRPC says the same
-            raise _unusable_port("gRPC", "--port", self.host, self.grpc_port)
-        self.grpc_port = port
+            self.grpc_port = self._grpc_server.add_insecure_port(f"{host}:{self.grpc_port}")
+        except RuntimeError as error:  # taken between the trial and this
+            raise InputError(
+                f"cannot listen on {host}:{self.grpc_port} for gRPC: choose another with --port"
+            ) from error
 
     def _start_rest(self):
         config = uvicorn.Config(
@@ -144,12 +133,26 @@ class Server:
         self._rest_thread.start()
 
 
-def _unusable_port(what, option, host, port, error=None):
-    # gRPC does not tell why; REST, which went before, has found the address good.
-    if error is None or getattr(error, "errno", None) == errno.EADDRINUSE:
-        found = f"port {port} is in use"
-        advice = f"stop what uses it, or choose another with {option} (0 for any free one)"
-    else:
-        found = getattr(error, "strerror", None) or str(error)
+def _listen(what, option, host, port):
+    """Returns a listening socket, or raises an `InputError` that says why there is none."""
+    listener = None
+    try:
+        # Resolved, because an address may be IPv4 or IPv6, or a name. The protocol is named, because asyncio switches
+        # Nagle's algorithm off only where it is: answers would wait 40 ms for the client's ACK.
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        # Lets a port be taken again right after its last owner ended; it does not let two listen on it.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+        return listener
+    except (OSError, OverflowError) as error:
+        if listener is not None:
+            listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
         advice = f"expected an address of this machine (--host) and a port that you may use ({option})"
-    return InputError(f"cannot listen on {host}:{port} for {what}: {found}; {advice}")
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            reason = f"port {port} is in use"
+            advice = f"stop what uses it, or choose another with {option} (0 for any free one)"
+        raise InputError(f"cannot listen on {host}:{port} for {what}: {reason}; {advice}") from error

@@ -53,9 +53,10 @@ def folder(tmp_path_factory):
 def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "mine"
     command = ["train", "--corpus", "folder", "--data", str(folder), "--out", str(out), "--folds", "2", *TINY]
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["fer-keras", *command])
-        cli.main()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
     assert not stop.value.code
     return out
 
