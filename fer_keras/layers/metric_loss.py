@@ -12,7 +12,7 @@ class MetricLoss(keras.layers.Layer):
     model. It is used in three steps, which `JointSupervision` takes for you:
 
     - `call(features, labels, sample_weight=None)` is pure and returns the loss as a scalar. Under `tf.distribute` it
-      is the replica's share: its mean over the replicas is the loss of the global batch.
+      is the replica's share: its mean over replicas with equal parts is the loss of the global batch.
     - `update(features, labels)` lets the layer learn outside back-propagation. It does nothing by default.
     - `observe(features, labels)` feeds the layer's own metrics. It does nothing by default.
 
@@ -113,8 +113,8 @@ def class_indices(labels, num_classes=None, name="labels"):
 
     Raises:
         ValueError: the labels have another shape.
-        tf.errors.InvalidArgumentError: a label is outside `[0, K)`. XLA has no assertions: under `jit_compile=True`
-            such a label is not noticed.
+        tf.errors.InvalidArgumentError: a label is outside `[0, K)`. XLA has no assertions: under `jit_compile=True`,
+            Keras's default on a GPU, such a label is not noticed here (Keras's sparse cross entropy is NaN for it).
     """
     labels = ops.convert_to_tensor(labels)
     shape = tuple(labels.shape)

@@ -43,8 +43,8 @@ class StaticConfig:
     threshold: float = 0.0
     pair_weight: float = 10.0
     alpha: float = 0.5
-    epochs: int = 60
-    batch_size: int = 32
+    epochs: int = 100
+    batch_size: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     augment: bool = True
