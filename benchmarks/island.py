@@ -87,7 +87,7 @@ def main():
             runs.setdefault(name, []).append(json.loads(file.read_text()))
 
     print(f"\nbuilt-in corpus small, 1 fold of {FOLDS} held out, seeds 0-{options.seeds - 1}, {options.epochs} epochs")
-    print("| loss | epochs to {:.2f} | final accuracy | within / between distance |".format(options.target))
+    print(f"| loss | epochs to {options.target:.2f} | final accuracy | within / between distance |")
     print("|---|---|---|---|")
     for name, results in runs.items():
         reached = [
@@ -99,7 +99,8 @@ def main():
         never = f" ({np.isnan(reached).sum()} never)" if np.isnan(reached).any() else ""
         print(
             f"| {name} | {np.nanmean(reached):.1f} ± {np.nanstd(reached, ddof=1):.1f}{never} "
-            f"| {np.mean(final):.3f} ± {np.std(final, ddof=1):.3f} | {np.mean(ratio):.3f} ± {np.std(ratio, ddof=1):.3f} |"
+            f"| {np.mean(final):.3f} ± {np.std(final, ddof=1):.3f} "
+            f"| {np.mean(ratio):.3f} ± {np.std(ratio, ddof=1):.3f} |"
         )
     draw(runs, options.out / "island.png")
     print(f"figure: {options.out / 'island.png'}")
@@ -116,7 +117,9 @@ def draw(runs, path):
         epochs = np.arange(1, curves.shape[1] + 1)
         (line,) = axes.plot(epochs, curves.mean(axis=0), label=name)
         axes.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), alpha=0.12, color=line.get_color())
-    axes.set(xlabel="epoch", ylabel="held-out accuracy", title="Built-in corpus (drawn faces), mean and range over seeds")
+    axes.set(
+        xlabel="epoch", ylabel="held-out accuracy", title="Built-in corpus (drawn faces), mean and range over seeds"
+    )
     axes.legend()
     figure.savefig(path, dpi=120)
 

@@ -1,6 +1,6 @@
 """SavedModels for TensorFlow Serving: signatures on encoded face crops, on tensors and on records."""
 
-import contextlib
+import os
 import pathlib
 import shutil
 import time
@@ -73,14 +73,32 @@ def export_version(model, base_path):
     Returns:
         The path of the new version, named by Unix time.
     """
+    return publish_version(base_path, lambda aside: export_saved_model(model, aside))
+
+
+def newest_version(base_path):
+    """The number of the newest version under a server's base path, 0 where there is none."""
+    base_path = pathlib.Path(base_path)
+    children = base_path.iterdir() if base_path.is_dir() else ()
+    return max((int(child.name) for child in children if child.name.isdigit()), default=0)
+
+
+def publish_version(base_path, write):
+    """Makes a new version under a server's base path, written aside and renamed: no server sees half of it.
+
+    Args:
+        base_path: folder of versions, such as `saved_models/fer`; created if missing.
+        write: callable that gets the path of a folder, which does not exist yet, and writes the SavedModel there.
+
+    Returns:
+        The path of the new version, named by Unix time.
+    """
     base_path = pathlib.Path(base_path)
     base_path.mkdir(parents=True, exist_ok=True)
-    newest = max((int(child.name) for child in base_path.iterdir() if child.name.isdigit()), default=0)
-    version = max(int(time.time()), newest + 1)
-    aside = base_path / f".{version}.tmp"
+    version = max(int(time.time()), newest_version(base_path) + 1)
+    aside = base_path / f".{version}.{os.getpid()}.tmp"
     try:
-        export_saved_model(model, aside)
+        write(aside)
         return aside.rename(base_path / str(version))
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(aside)
+        shutil.rmtree(aside, ignore_errors=True)

@@ -44,13 +44,7 @@ def _serve(base_path, model_name, port, rest_api_port, host):
     except ModuleNotFoundError as error:
         raise InputError(f"serve needs the package {error.name}; run: pip install 'fer-keras[serving]'") from error
 
-    log = logging.getLogger("serving")
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    with Server(base_path, model_name, port, rest_api_port, host) as server:
+    with _log_to_terminal(), Server(base_path, model_name, port, rest_api_port, host) as server:
         console.print(
             f"Serving {model_name} version {server.version}: gRPC {host}:{server.grpc_port}, "
             f"REST http://{host}:{server.rest_port}/v1/models/{model_name} (Ctrl-C stops)",
@@ -58,3 +52,18 @@ def _serve(base_path, model_name, port, rest_api_port, host):
             markup=False,
         )
         threading.Event().wait()
+
+
+@contextlib.contextmanager
+def _log_to_terminal():
+    log, handler = logging.getLogger("serving"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False  # the libraries' own handlers would print the line again
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
+        log.propagate = True

@@ -2,16 +2,16 @@
 
 import filecmp
 import logging
-import os
 import pathlib
 import shutil
-import time
 
 from tfx.components.pusher import component, executor
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
+
+from fer_keras.export import newest_version, publish_version
 
 _log = logging.getLogger(__name__)
 
@@ -29,18 +29,10 @@ def push(model_dir, base_path):
     Returns:
         The path of the version, named by Unix time.
     """
-    base_path = pathlib.Path(base_path)
-    base_path.mkdir(parents=True, exist_ok=True)
-    newest = max((int(child.name) for child in base_path.iterdir() if child.name.isdigit()), default=0)
-    if newest and _holds(base_path / str(newest), pathlib.Path(model_dir)):
-        return base_path / str(newest)
-    version = max(int(time.time()), newest + 1)
-    aside = base_path / f".{version}.{os.getpid()}.tmp"
-    try:
-        shutil.copytree(model_dir, aside)
-        return aside.rename(base_path / str(version))
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    newest = pathlib.Path(base_path, str(newest_version(base_path)))
+    if newest.exists() and _holds(newest, pathlib.Path(model_dir)):
+        return newest
+    return publish_version(base_path, lambda aside: shutil.copytree(model_dir, aside))
 
 
 def _holds(version, model_dir):

@@ -67,6 +67,7 @@ class AlexNetEmotion(JointSupervision):
         metric_loss: `"island"` for an `IslandLoss` with its defaults, any `fer_keras.layers.MetricLoss`, or `None`
             for softmax alone.
         metric_weight: float, λ, the weight of the metric loss.
+        head: a layer from features to K logits, such as a margin head of `fer_keras.losses`; the default is dense.
         **kwargs: passed to `keras.Model`.
 
     Call arguments:
@@ -91,16 +92,17 @@ class AlexNetEmotion(JointSupervision):
         dropout=0.3,
         metric_loss="island",
         metric_weight=0.01,
+        head=None,
         **kwargs,
     ):
         if metric_loss == "island":
             metric_loss = IslandLoss(len(tuple(label_names)))
         backbone = alexnet_emotion_backbone(image_size, channels, width, dropout)
-        super().__init__(backbone, label_names, metric_loss, metric_weight, **kwargs)
+        super().__init__(backbone, label_names, metric_loss, metric_weight, head, **kwargs)
         self._options = {"image_size": image_size, "channels": channels, "width": width, "dropout": dropout}
 
     def get_config(self):
         """Returns the model's configuration."""
         config = super().get_config()
-        del config["backbone"], config["head"]
+        del config["backbone"]  # made from the options
         return {**config, **self._options}

@@ -58,9 +58,14 @@ class TinyModel(tf.Module):
     def single(self, x):
         return {"y": x / 10.0}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="turns")])
-    def slow(self, turns):
-        return {"turns": tf.while_loop(lambda i: i < turns[0], lambda i: [i + 1], [0], parallel_iterations=1)[0]}
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.int32, name="turns"), tf.TensorSpec([None], tf.string, name="begun")]
+    )
+    def slow(self, turns, begun):
+        """Says by the file `begun` that it has begun, and counts for a while."""
+        with tf.control_dependencies([tf.io.write_file(begun[0], "")]):
+            start = tf.identity(turns[0]) * 0
+        return {"turns": tf.while_loop(lambda i: i < turns[0], lambda i: [i + 1], [start], parallel_iterations=1)[0]}
 
 
 def png(value, size=6):
@@ -85,9 +90,9 @@ def grpc_request(inputs, signature="", name="fer", version=None):
     return request
 
 
-def rest(server, path, body=None, headers=None):
+def rest(server, path, body=None, headers=None, timeout=20):
     """Returns status and parsed answer; sends bytes as they are, anything else as JSON."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=timeout)
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     connection.request("GET" if body is None else "POST", path, data, headers or {})
     response = connection.getresponse()

@@ -410,28 +410,28 @@ def test_unknown_host(base_path):
         Server(base_path, grpc_port=0, rest_port=0, host="no-such-host.invalid").start()
 
 
-def test_stop_lets_requests_finish(base_path):
+def test_stop_lets_requests_finish(base_path, tmp_path):
     server = Server(base_path, grpc_port=0, rest_port=0)
     server.start()
-    answers = {}
-    turns = 150_000  # a second or two
+    answers, begun = {}, {name: tmp_path / name for name in ("grpc", "rest")}
+    turns = 1_500_000  # a few seconds
 
     def ask_grpc():
         with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            answers["grpc"] = (
-                stub.Predict(grpc_request({"turns": [turns]}, "slow"), timeout=60).outputs["turns"].int_val
-            )
+            request = grpc_request({"turns": [turns], "begun": [str(begun["grpc"])]}, "slow")
+            answers["grpc"] = list(stub.Predict(request, timeout=100).outputs["turns"].int_val)
 
     def ask_rest():
-        answers["rest"] = rest(server, PREDICT, {"signature_name": "slow", "inputs": [turns]})
+        inputs = {"turns": [turns], "begun": [str(begun["rest"])]}
+        answers["rest"] = rest(server, PREDICT, {"signature_name": "slow", "inputs": inputs}, timeout=100)
 
     threads = [threading.Thread(target=ask) for ask in (ask_grpc, ask_rest)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    until(lambda: all(file.exists() for file in begun.values()))
     assert answers == {}, "the requests were to be under way: raise `turns`"
-    server.stop(grace=60)
+    server.stop(grace=100)
     for thread in threads:
         thread.join()
     assert answers == {"grpc": [turns], "rest": (200, {"outputs": turns})}

@@ -79,8 +79,9 @@ def test_padding_changes_nothing(query, padding, garbage, seed):
             loss = tf.reduce_sum(feature**2)
         return [feature, weights[:, :6], *tape.gradient(loss, layer.trainable_weights)]
 
-    for one, other in zip(results(padded, mask), results(sequences, None), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+    for number, (one, other) in enumerate(zip(results(padded, mask), results(sequences, None), strict=True)):
+        tolerance = 1e-6 if number < 2 else 1e-5  # gradients sum more rounding errors
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("query", QUERIES)
