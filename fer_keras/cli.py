@@ -191,6 +191,10 @@ def main():
     except InputError as error:
         errors.print(f"[red]error:[/] {_escape(error)}", soft_wrap=True)
         sys.exit(1)
+    except OSError as error:  # a full disk, a folder that may not be written
+        where = f"{error.filename}: " if error.filename else ""
+        errors.print(f"[red]error:[/] {_escape(where + (error.strerror or str(error)))}", soft_wrap=True)
+        sys.exit(1)
     except ModuleNotFoundError as error:
         extra = {"tfx": "pipeline", "apache_beam": "pipeline", "grpc": "serving", "starlette": "serving"}
         root = (error.name or "").partition(".")[0]
