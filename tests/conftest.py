@@ -1,10 +1,18 @@
+import os
+
 import keras
 import pytest
 import tensorflow as tf
+from hypothesis import settings
 
 # Two replicas on one machine; only possible before TensorFlow starts.
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+# CI tries the same examples every time; by hand, new ones are found.
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(autouse=True)

@@ -36,6 +36,7 @@ def test_there_is_code_to_check():
     assert len(LIBRARY) > 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "package", ["fer_keras", "fer_keras.cli", "serving", "serving.commands", "tfx_pipeline.commands"]
 )
@@ -51,6 +52,7 @@ def test_imports_are_light_and_go_one_way(package):
     assert answer.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_the_library_imports_neither_tfx_nor_the_server():
     program = (
         "import sys, fer_keras.recognizer, fer_keras.training.run, fer_keras.export\n"

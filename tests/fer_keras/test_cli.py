@@ -71,6 +71,7 @@ def test_every_command_has_help_with_an_example(run, command):
         assert f"fer-keras {command} " in out
 
 
+@pytest.mark.slow
 def test_train_reports_mean_and_deviation_over_folds(run, folder, tmp_path):
     status, out, _ = run(
         "train", "--corpus", "folder", "--data", folder, "--out", tmp_path / "r", "--folds", "2", *TINY
@@ -83,6 +84,7 @@ def test_train_reports_mean_and_deviation_over_folds(run, folder, tmp_path):
     assert results["subjects_by_fold"] == [2, 2]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_overwritten_but_resumed(run, folder, trained):
     before = (trained / "model" / "model.keras").read_bytes()
     same = ("train", "--corpus", "folder", "--data", folder, "--out", trained, "--folds", "2", *TINY)
@@ -96,6 +98,7 @@ def test_a_finished_run_is_not_overwritten_but_resumed(run, folder, trained):
     assert "was started with another seed" in err
 
 
+@pytest.mark.slow
 def test_predict_names_expressions_and_skips_what_it_cannot_read(run, folder, trained, tmp_path):
     grey = tmp_path / "grey.png"
     cv2.imwrite(str(grey), np.full((100, 100, 3), 127, np.uint8))
@@ -112,6 +115,7 @@ def test_predict_names_expressions_and_skips_what_it_cannot_read(run, folder, tr
     assert "no face found" in err
 
 
+@pytest.mark.slow
 def test_evaluate_says_when_the_people_were_trained_on(run, folder, trained, tmp_path):
     status, out, _ = run(
         "evaluate", "--model", trained, "--corpus", "folder", "--data", folder, "--out", tmp_path / "e.json"
@@ -121,6 +125,7 @@ def test_evaluate_says_when_the_people_were_trained_on(run, folder, trained, tmp
     assert 0 <= json.loads((tmp_path / "e.json").read_text())["frame"]["accuracy"] <= 1
 
 
+@pytest.mark.slow
 def test_export_writes_a_version(run, trained, tmp_path):
     status, out, _ = run("export", "--model", trained, "--out", tmp_path / "fer")
     (version,) = (tmp_path / "fer").iterdir()
@@ -154,7 +159,7 @@ def test_prepare_selects(run, folder, tmp_path):
         (["train", "--corpus", "folder", "--data", "{folder}", "--epochs", "0"], "epochs must be positive"),
         (["predict", "--model", "{tmp}", "x.png"], "no model found"),
         (["export", "--model", "{tmp}/gone"], "no model found"),
-        (["serve", "--model-base-path", "{tmp}/gone"], "gone"),
+        (["serve", "--model-base-path", "{tmp}/gone", "--port", "0", "--rest-api-port", "0"], "gone"),
         (["pipeline", "run", "--corpus", "folder", "--data", "{tmp}/gone", "--out", "{tmp}/p"], "no such folder"),
     ],
 )

@@ -10,6 +10,8 @@ from fer_keras.errors import InputError
 from fer_keras.export import export_saved_model, export_version
 from fer_keras.models import AlexNetEmotion
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("neutral", "happiness", "surprise")
 
 

@@ -7,6 +7,8 @@ from fer_keras.evaluation import cross_validation
 from fer_keras.evaluation.cross_validation import cross_validate
 from fer_keras.training.static import StaticConfig
 
+pytestmark = pytest.mark.slow
+
 CONFIG = StaticConfig(epochs=2, batch_size=16, width=0.25)
 
 

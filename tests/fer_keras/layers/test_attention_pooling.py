@@ -146,6 +146,7 @@ def test_large_states_do_not_overflow_in_float16(policy):
     np.testing.assert_allclose(np.sum(weights, axis=1), 1.0, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", QUERIES)
 def test_contract(query):
     random = np.random.default_rng(3)

@@ -35,6 +35,7 @@ def make(num_classes, dimension, **options):
     return layer, layer.centers.numpy().astype("float64")
 
 
+@pytest.mark.slow
 def test_contract():
     check_metric_loss(functools.partial(CenterLoss, 3, alpha=0.3, centers_initializer="glorot_normal"))
 

@@ -108,6 +108,7 @@ def test_gradients_of_inputs_state_and_weights(frames, masked, return_sequences)
     )
 
 
+@pytest.mark.slow
 def test_second_derivative_exists():
     layer = IRNN(3, dtype="float64")
     sequences = tf.constant(np.random.default_rng(0).normal(size=(2, 5, 3)))
@@ -122,6 +123,7 @@ def _gradient(layer, sequences):
     return tape.gradient(value, sequences)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     batch=st.integers(1, 4),
@@ -199,6 +201,7 @@ def test_starts_as_scaled_identity():
     np.testing.assert_allclose(layer(np.ones((1, 2, 3)), initial_state=state), state / 4)
 
 
+@pytest.mark.slow
 def test_bound_holds_in_training_and_stops_explosion():
     random = np.random.default_rng(0)
     sequences = random.normal(size=(16, 12, 6)).astype("float32")
@@ -220,7 +223,7 @@ def test_spectral_bound_scales_the_matrix(size, bound, seed):
     matrix = np.random.default_rng(seed).normal(size=(size, size)).astype("float32")
     bounded = SpectralBound(bound)(matrix).numpy()
     norm = np.linalg.norm(matrix, 2)
-    np.testing.assert_allclose(bounded, matrix * min(1.0, bound / norm), rtol=0.06, atol=1e-6)
+    np.testing.assert_allclose(bounded, matrix * min(1.0, bound / norm), rtol=0.12, atol=1e-6)  # 16 power steps
 
 
 def test_spectral_bound_leaves_zero_and_the_identity():
@@ -245,6 +248,7 @@ def test_bound_under_two_replicas():
         pytest.param({"recurrent_bound": 1.5}, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_contract(options):
     sequences = np.random.default_rng(3).normal(size=(4, 11, 3))
     check_layer(functools.partial(IRNN, 4, kernel_initializer="he_normal", **options), sequences)
@@ -254,6 +258,7 @@ def test_cell_config_is_complete():
     check_config(IRNNCell(4, 0.5, 2.0, "he_normal"))
 
 
+@pytest.mark.slow
 def test_export_with_unknown_number_of_frames(tmp_path):
     inputs = keras.Input((None, 3))
     model = keras.Model(inputs, IRNN(4, return_sequences=True)(keras.layers.Masking()(inputs)))
@@ -269,6 +274,7 @@ def test_export_with_unknown_number_of_frames(tmp_path):
         np.testing.assert_allclose(exported.serve(sequences), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"jit_compile": True}, {"jit_compile": False}, {"run_eagerly": True}])
 def test_fit_lowers_the_loss_on_masked_sequences(options):
     random = np.random.default_rng(0)
@@ -283,6 +289,7 @@ def test_fit_lowers_the_loss_on_masked_sequences(options):
     assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.slow
 def test_trains_in_mixed_float16():
     random = np.random.default_rng(0)
     sequences = random.normal(size=(32, 10, 3)).astype("float32")

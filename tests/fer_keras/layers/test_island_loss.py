@@ -52,6 +52,7 @@ def make(num_classes, dimension, **options):
     return layer, layer.centers.numpy().astype("float64")
 
 
+@pytest.mark.slow
 def test_contract():
     check_metric_loss(functools.partial(IslandLoss, 3, threshold=2.0, pair_weight=1.0))
 

@@ -191,6 +191,7 @@ def test_mixed_float16_keeps_the_precision_of_landmarks():
     np.testing.assert_allclose(half, exact, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inputs", [(random_faces(0),), (random_faces(0), random_faces(1))])
 def test_contract(inputs):
     check_layer(functools.partial(KeyPointAngles, (6, 8), sigma=0.1), *inputs)

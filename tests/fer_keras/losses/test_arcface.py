@@ -23,6 +23,7 @@ def reference_logits(features, kernel, labels, margin, scale):
     return logits
 
 
+@pytest.mark.slow
 def test_contract():
     check_margin_head(functools.partial(ArcFace, 3))
 

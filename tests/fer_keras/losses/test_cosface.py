@@ -2,6 +2,7 @@ import functools
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ def reference_logits(features, kernel, labels, margin, scale):
     return logits
 
 
+@pytest.mark.slow
 def test_contract():
     check_margin_head(functools.partial(CosFace, 3))
 

@@ -20,6 +20,7 @@ def reference_losses(rows, logits, gamma, alpha):
     return np.array(losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"gamma": 0.5, "alpha": [0.2, 0.3, 0.5]}, {"gamma": 0.0, "alpha": 0.25}])
 @pytest.mark.parametrize("soft", [False, True])
 def test_contract(options, soft):

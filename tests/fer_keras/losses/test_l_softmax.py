@@ -33,6 +33,7 @@ def reference_logits(features, kernel, labels, margin, strength):
     return logits
 
 
+@pytest.mark.slow
 def test_contract():
     check_margin_head(functools.partial(LSoftmax, 3))
 

@@ -32,6 +32,7 @@ def reference_loss(features, labels, margin, mining, normalize):
     return total / len(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"mining": "hard", "normalize": False, "margin": 1.0}])
 def test_contract(options):
     check_metric_loss(functools.partial(TripletLoss, **options))

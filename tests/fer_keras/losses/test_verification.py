@@ -22,6 +22,7 @@ def reference_loss(features, labels, margin):
     return total / len(x)
 
 
+@pytest.mark.slow
 def test_contract():
     check_metric_loss(functools.partial(VerificationLoss, 3.0))
 

@@ -11,6 +11,8 @@ from fer_keras.losses import ArcFace, FocalLoss, TripletLoss, VerificationLoss
 from fer_keras.models import AlexNetEmotion, JointSupervision
 from fer_keras.testing import check_classifier
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("anger", "fear", "sadness")
 CROSS_ENTROPY = functools.partial(keras.losses.SparseCategoricalCrossentropy, from_logits=True)
 

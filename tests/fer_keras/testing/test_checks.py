@@ -23,6 +23,8 @@ from fer_keras.testing import (
 )
 from fer_keras.testing.problem import class_names, tiny_backbone, tiny_problem
 
+pytestmark = pytest.mark.slow
+
 INPUTS = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
 register = keras.saving.register_keras_serializable("tests_of_testing")
 

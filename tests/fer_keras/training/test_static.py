@@ -16,6 +16,7 @@ def assert_same_weights(first, second):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
 
 
+@pytest.mark.slow
 def test_training_learns(toy_faces):
     losses = []
     config = dataclasses.replace(CONFIG, epochs=12, augment=False)
@@ -26,6 +27,7 @@ def test_training_learns(toy_faces):
     assert model.label_names == toy_faces.label_names
 
 
+@pytest.mark.slow
 def test_same_seed_same_model_other_seed_another(toy_faces):
     first, second = train_static(toy_faces, CONFIG), train_static(toy_faces, CONFIG)
     assert_same_weights(first, second)
@@ -33,6 +35,7 @@ def test_same_seed_same_model_other_seed_another(toy_faces):
     assert not np.array_equal(first.weights[0].numpy(), other.weights[0].numpy())
 
 
+@pytest.mark.slow
 def test_killed_training_resumes_to_the_same_model(toy_faces, tmp_path, monkeypatch):
     whole = train_static(toy_faces, CONFIG)
 
