@@ -62,7 +62,7 @@ def cross_validate(faces, folds, config, directory, on_epoch=None, on_fold=None)
     directory.mkdir(parents=True, exist_ok=True)
     unknown = set(faces.subjects) - set(folds)
     if unknown:
-        raise InputError(f"subject {min(unknown)!r} has no fold; {len(folds)} subjects have one")
+        raise InputError(f"subject '{min(unknown)}' has no fold; {len(folds)} subjects have one")
     fold_of = np.array([folds[subject] for subject in faces.subjects])
     probabilities = np.zeros((len(faces), len(faces.label_names)), "float32")
     results = []

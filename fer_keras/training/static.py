@@ -85,7 +85,7 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
         )
     shared = set(faces.subjects) & set(validation.subjects) if validation else set()
     if shared:
-        raise InputError(f"subject {min(shared)!r} is in training and in validation; folds must be subject-independent")
+        raise InputError(f"subject '{min(shared)}' is in training and in validation; folds must be subject-independent")
 
     batch_size = min(config.batch_size, len(faces))
     steps = len(faces) // batch_size
