@@ -85,9 +85,10 @@ def train(
     _print_manifest(results["manifest"], out / "records")
     if folds:
         _print_cross_validation(results, corpus, seed)
-    console.print(f"Model, trained on all subjects: [bold]{out / 'model'}[/]")
-    console.print(f"Figures: {out / 'results.json'}")
-    console.print(f"Next: fer-keras predict --model {out} IMAGE   or   fer-keras export --model {out}")
+    console.print(f"Model, trained on all subjects: [bold]{_escape(out / 'model')}[/]", soft_wrap=True)
+    console.print(f"Figures: {_escape(out / 'results.json')}", soft_wrap=True)
+    console.print(f"Next: fer-keras predict --model {_escape(out)} IMAGE", soft_wrap=True)
+    console.print(f"      fer-keras export --model {_escape(out)}", soft_wrap=True)
 
 
 @app.command(epilog="Example: fer-keras evaluate --model runs/mine --corpus folder --data other_faces")
@@ -107,20 +108,30 @@ def evaluate(
     from fer_keras.evaluation.cross_validation import evaluate_model, write_results
     from fer_keras.models.preset import load_preset
 
+    if out and out.is_dir():
+        raise InputError(f"--out {out}: is a folder; expected the name of a file")
     classifier, about = load_preset(model)
     with tempfile.TemporaryDirectory() as records:
         manifest = _prepare(corpus, data, None, where, strict, Path(records))
+        if not set(manifest["faces_by_label"]) & set(classifier.label_names):
+            raise InputError(
+                f"{data}: no picture has a label of the model ({', '.join(classifier.label_names)}); "
+                f"found {', '.join(manifest['faces_by_label'])}"
+            )
         size, _, channels = classifier.backbone.input_shape[1:]
         faces = load_faces(manifest["shards"], classifier.label_names, size, channels)
     figures = evaluate_model(classifier, faces)
     _print_manifest(manifest)
+    if len(faces) < manifest["faces"]:
+        unknown = [label for label in manifest["faces_by_label"] if label not in classifier.label_names]
+        console.print(f"[yellow]Measured on {len(faces)} of them: the model does not know {', '.join(unknown)}.[/]")
     seen = sorted(set(faces.subjects) & set(about.get("subjects", ())))
     if seen and about.get("corpus") == corpus:
         console.print(
             f"[yellow]The model was trained on {len(seen)} of these {len(set(faces.subjects))} subjects: "
             "these figures do not tell how it does on new people.[/]"
         )
-    _print_figures(figures, f"{corpus}, {len(set(faces.subjects))} subjects, no folds")
+    _print_figures(figures, f"{corpus}, {len(faces)} faces of {len(set(faces.subjects))} subjects, no folds")
     _print_confusion(figures["frame"]["confusion"], classifier.label_names)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -138,6 +149,7 @@ def predict(
     load_libraries()
     from rich.table import Table
 
+    from fer_keras.faces.image import printable
     from fer_keras.recognizer import Recognizer
 
     recognizer = Recognizer.from_preset(model, min_confidence=min_confidence)
@@ -157,11 +169,13 @@ def predict(
         for face in faces:
             left, top, right, bottom = (round(edge) for edge in face.box)
             chances = [f"{face.probabilities[name]:.2f}" for name in names]
-            table.add_row(image.name, f"{left},{top} {right - left}×{bottom - top}", face.label, *chances)
+            table.add_row(
+                _escape(printable(image.name)), f"{left},{top} {right - left}×{bottom - top}", face.label, *chances
+            )
     if table.row_count:
         console.print(table)
     for failure in failures:
-        errors.print(f"[yellow]skipped[/] {failure}", markup=True)
+        errors.print(f"[yellow]skipped[/] {_escape(failure)}", soft_wrap=True)
     if failures and not table.row_count:
         raise typer.Exit(1)
 
@@ -179,8 +193,8 @@ def export(
     from fer_keras.models.preset import load_preset
 
     version = export_version(load_preset(model)[0], out)
-    console.print(f"Exported: [bold]{version}[/]")
-    console.print(f"Next: fer-keras serve --model-base-path {out}")
+    console.print(f"Exported: [bold]{_escape(version)}[/]", soft_wrap=True)
+    console.print(f"Next: fer-keras serve --model-base-path {_escape(out)}", soft_wrap=True)
 
 
 def main():
@@ -225,13 +239,15 @@ def _read(corpus, data, labels, where, strict, out):
 
     if data is None:
         if corpus != "synthetic":
-            raise InputError(f"--data is missing; expected the folder of the {corpus} corpus")
+            raise InputError(f"--data is missing; expected the folder of a corpus ({corpus})")
         data = out / "corpus"
+        if not data.exists():
+            console.print("drawing the built-in corpus")
     pairs = [pair.partition("=") for pair in where or ()]
     bad = [key for key, equals, _ in pairs if not (key and equals)]
     if bad:
         raise InputError(f"--where {bad[0]}: expected KEY=VALUE, such as pose=straight")
-    wanted = [label.strip() for label in labels.split(",")] if labels else None
+    wanted = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
     return corpora.read(corpus, data, wanted, {key: value for key, _, value in pairs}, strict)
 
 
@@ -283,7 +299,7 @@ def _print_manifest(manifest, out=None):
     if len(skipped) > 5:
         console.print(f"[yellow]skipped[/] {len(skipped)} pictures in all")
     if out:
-        console.print(f"Records: {out}")
+        console.print(f"Records: {_escape(out)}", soft_wrap=True)
 
 
 def _print_cross_validation(results, corpus, seed):

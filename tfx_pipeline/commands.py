@@ -74,13 +74,18 @@ def _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, 
     from fer_keras.training.static import StaticConfig
     from tfx_pipeline.config import PipelineConfig
 
+    held = {child.name for child in out.iterdir()} if out.is_dir() else set()
+    if held - {"corpus"} and not held & {"logs", "metadata.sqlite"}:
+        raise InputError(f"--out {out}: is not empty and holds no pipeline; expected a folder of the pipeline's own")
     if data is None:
         if corpus != "synthetic":
-            raise InputError(f"--data is missing; expected the folder of the {corpus} corpus")
+            raise InputError(f"--data is missing; expected the folder of a corpus ({corpus})")
         data = out / "corpus"
     if corpus == "synthetic":
         _draw(data)
-    wanted = [label.strip() for label in labels.split(",")] if labels else None
+    wanted = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
+    if push_to.exists() and not push_to.is_dir():
+        raise InputError(f"--push-to {push_to}: is a file; expected a folder for the served versions")
     # Read once before TFX is loaded: what is wrong with the corpus or the folds shows at once.
     found = corpora.read(corpus, data, wanted, strict=strict)
     corpora.assign_folds(found.subjects, folds)

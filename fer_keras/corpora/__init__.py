@@ -43,6 +43,8 @@ def read(name, directory, labels=None, where=None, strict=False):
     if name not in CORPORA:
         raise InputError(f"unknown corpus {name!r}; expected one of {', '.join(CORPORA)}")
     directory = pathlib.Path(directory).expanduser()
+    if name != "synthetic" and directory.is_file():
+        raise InputError(f"{directory}: is a file; expected the folder of a corpus ({name})")
     if name != "synthetic" and not directory.is_dir():
         raise InputError(f"{directory}: no such folder; expected the folder of a corpus ({name})")
     skips = SkipLog(strict)
@@ -60,7 +62,8 @@ def read(name, directory, labels=None, where=None, strict=False):
         if not samples:
             raise InputError(f"{directory}: no labelled picture has {key}={value}")
     if not samples:
-        raise InputError(f"{directory}: holds no labelled picture; expected a corpus in {name} layout")
+        first = f"; the first of {len(skips)} skipped: {skips[0][0]}: {skips[0][1]}" if skips else ""
+        raise InputError(f"{directory}: holds no labelled picture; expected a corpus in {name} layout{first}")
     return Corpus(name, samples, skips)
 
 

@@ -1,6 +1,7 @@
 """Faces in memory at a model's input size: what training and evaluation take, wherever the faces come from."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import tensorflow as tf
@@ -64,7 +65,10 @@ def load_faces(paths, label_names, image_size, channels):
         return image, record["label"], record["subject"], record["sequence"]
 
     labelled = read_records(paths).filter(lambda record: tf.reduce_any(record["label"] == tf.constant(list(index))))
-    rows = list(labelled.map(decode, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator())
+    try:
+        rows = list(labelled.map(decode, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator())
+    except tf.errors.DataLossError as error:
+        raise InputError(f"{pathlib.Path(paths[0]).parent}: a record file is damaged; remove the folder") from error
     if not rows:
         raise InputError(f"{paths[0]}: no face carries one of the labels {', '.join(label_names)}")
     images, labels, subjects, sequences = zip(*rows, strict=True)

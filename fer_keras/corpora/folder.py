@@ -43,13 +43,20 @@ def read(directory, skips):
                 raise InputError(f"{file}: line 1: column {missing[0]!r} is missing; found {found}")
             for row in rows:
                 sample = _sample(directory, f"{file}: line {rows.line_num}", row)
-                if sample.image.is_file():
+                if _is_file(sample.image):
                     samples.append(sample)
                 else:
                     skips.add(sample.image, f"no such file; named in {LABELS_FILE}, line {rows.line_num}")
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file}: not a UTF-8 text file of comma-separated values: {error}") from error
     return samples
+
+
+def _is_file(path):
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for the file system
+        return False
 
 
 def _sample(directory, where, row):

@@ -21,7 +21,7 @@ def assign_folds(subjects, folds=10):
     """
     names = sorted(set(subjects))
     if folds < 2:
-        raise InputError(f"cross-validation needs at least 2 folds, received folds={folds}")
+        raise InputError(f"cross-validation needs at least 2 folds (0 trains without), received folds={folds}")
     if len(names) < folds:
         raise InputError(
             f"the corpus has {len(names)} labelled subjects, fewer than the {folds} folds asked for; "

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import zipfile
 
 import keras
 import numpy as np
@@ -64,12 +65,14 @@ def cross_validate(faces, folds, config, directory, on_epoch=None, on_fold=None)
     if unknown:
         raise InputError(f"subject '{min(unknown)}' has no fold; {len(folds)} subjects have one")
     fold_of = np.array([folds[subject] for subject in faces.subjects])
+    number = max(folds.values()) + 1
+    empty = set(range(number)) - set(fold_of.tolist())
+    if empty:
+        raise InputError(f"fold {min(empty)} has no face to test on; use fewer folds")
     probabilities = np.zeros((len(faces), len(faces.label_names)), "float32")
     results = []
-    for fold in range(max(folds.values()) + 1):
+    for fold in range(number):
         test = fold_of == fold
-        if not test.any():
-            raise InputError(f"fold {fold} has no face to test on; use fewer folds")
         file = directory / f"fold-{fold}.npz"
         if not file.exists():
             model = train_static(
@@ -82,7 +85,10 @@ def cross_validate(faces, folds, config, directory, on_epoch=None, on_fold=None)
             np.savez(aside, probabilities=predict_probabilities(model, faces.select(test)))
             aside.replace(file)
             keras.backend.clear_session()
-        probabilities[test] = np.load(file)["probabilities"]
+        try:
+            probabilities[test] = np.load(file)["probabilities"]
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{file}: is damaged; remove it and resume") from error
         results.append(_figures(faces.select(test), probabilities[test]))
         if on_fold:
             on_fold(fold, results[-1])

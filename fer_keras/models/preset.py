@@ -61,8 +61,11 @@ def load_preset(path):
     try:
         model = keras.models.load_model(file)
     except Exception as error:
-        raise InputError(f"{file}: cannot be loaded as a Keras model: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{file}: cannot be loaded; it is no Keras model file, or it is damaged") from error
     if not hasattr(model, "label_names"):
         raise InputError(f"{file}: the model has no label_names; expected a fer-keras classifier")
     about = file.with_name(ABOUT_FILE)
-    return model, json.loads(about.read_text()) if about.exists() else {}
+    try:
+        return model, json.loads(about.read_text()) if about.exists() else {}
+    except ValueError as error:
+        raise InputError(f"{about}: is damaged; expected JSON, or remove the file") from error

@@ -39,6 +39,8 @@ def train_run(corpus, out, config, folds=10, resume=False, on_progress=None):
     """
     out, progress = pathlib.Path(out), on_progress or _Quiet()
     label_names = corpus.label_names
+    if len(label_names) < 2:
+        raise InputError(f"training needs pictures of at least 2 labels, received only {', '.join(label_names)}")
     fold_of = assign_folds(corpus.subjects, folds) if folds else {}
     asked = {
         "corpus": corpus.name,
@@ -50,6 +52,9 @@ def train_run(corpus, out, config, folds=10, resume=False, on_progress=None):
     _claim(out, asked, resume)
 
     manifest = prepare(corpus, out / "records", lambda done, total: progress.update("faces", done, total))
+    lost = [label for label, count in manifest["faces_by_label"].items() if not count]
+    if lost:
+        raise InputError(f"no face was found on any picture labelled {lost[0]}; leave the label out (--labels)")
     faces = load_faces(manifest["shards"], label_names, config.image_size, config.channels)
     results = {"manifest": manifest, "label_names": list(label_names), "subjects_by_fold": [], "cross_validation": {}}
     if folds:
@@ -84,6 +89,8 @@ def train_run(corpus, out, config, folds=10, resume=False, on_progress=None):
 def _claim(out, asked, resume):
     file = out / "run.json"
     if not file.exists():
+        if resume:
+            raise InputError(f"{out}: holds no run to resume; leave out --resume to start one")
         if out.exists() and set(path.name for path in out.iterdir()) - {"corpus"}:
             raise InputError(f"{out}: is not empty and holds no run; choose another --out")
         out.mkdir(parents=True, exist_ok=True)
@@ -91,12 +98,19 @@ def _claim(out, asked, resume):
         return
     if not resume:
         raise InputError(f"{out}: holds a run already; add --resume to continue it, or choose another --out")
-    held = json.loads(file.read_text())
+    try:
+        held = json.loads(file.read_text())
+    except ValueError as error:
+        raise InputError(f"{file}: is damaged; remove {out} and start again") from error
     changed = [key for key in asked if held.get(key) != asked[key]]
     if "config" in changed:
         changed = [key for key, value in asked["config"].items() if held["config"].get(key) != value]
     if changed:
-        raise InputError(f"{out}: the run there was started with another {changed[0]}; choose another --out")
+        what = {"fingerprint": "corpus (pictures or labels have changed)", "label_names": "set of labels"}
+        raise InputError(
+            f"{out}: the run there was started with another {what.get(changed[0], changed[0])}; "
+            "choose another --out, or remove that folder"
+        )
 
 
 def _note(logs):

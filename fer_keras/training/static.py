@@ -51,9 +51,23 @@ class StaticConfig:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("image_size", "width", "epochs", "batch_size", "learning_rate"):
-            if getattr(self, name) <= 0:
-                raise InputError(f"{name} must be positive, received {getattr(self, name)}")
+        ranges = {
+            "image_size": (32, 1024),
+            "width": (0.05, 8),
+            "epochs": (1, 1_000_000),
+            "batch_size": (1, 1_000_000),
+            "learning_rate": (1e-9, 10),
+            "dropout": (0, 0.95),
+            "metric_weight": (0, 1e6),
+            "threshold": (0, 1e9),
+            "pair_weight": (0, 1e6),
+            "alpha": (0, 1),
+            "weight_decay": (0, 1),
+            "seed": (0, 2**31 - 1),
+        }
+        for name, (least, most) in ranges.items():
+            if not least <= getattr(self, name) <= most:  # false for NaN too
+                raise InputError(f"{name} must be from {least:g} to {most:g}, received {getattr(self, name)}")
         if self.channels not in (1, 3):
             raise InputError(f"channels must be 1 (grey) or 3 (colour), received {self.channels}")
 
@@ -94,7 +108,7 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
     if model is None:
         keras.utils.set_random_seed(config.seed)
         model = compile_static(build_static(faces.label_names, config), config, steps)
-    callbacks = [Reseed(config.seed)] + ([checkpoint] if checkpoint else [])
+    callbacks = [Reseed(config.seed), _StopAtNaN()] + ([checkpoint] if checkpoint else [])
     if on_epoch:
         callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, logs)))
     model.fit(
@@ -107,6 +121,12 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
         verbose=0,
     )
     return model
+
+
+class _StopAtNaN(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if not np.isfinite(logs["loss"]):
+            raise InputError(f"the loss is {logs['loss']} after epoch {epoch + 1}; try a smaller learning_rate")
 
 
 def build_static(label_names, config):

@@ -62,6 +62,8 @@ class Server:
         Raises:
             InputError: if a port is in use or the address unknown, or for the reasons of `ModelStore.start`.
         """
+        if self.grpc_port == self.rest_port != 0:
+            raise InputError(f"gRPC and REST were both given port {self.grpc_port}; expected two different ports")
         try:
             # Ports first: they fail at once, a model may take long to load. Nobody is answered before it is there.
             self._bind_rest()

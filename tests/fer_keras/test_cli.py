@@ -156,7 +156,20 @@ def test_prepare_selects(run, folder, tmp_path):
         ),
         (["train", "--corpus", "folder", "--data", "{folder}", "--labels", "bored"], "unknown label 'bored'"),
         (["train", "--corpus", "folder", "--data", "{folder}", "--where", "pose"], "expected KEY=VALUE"),
-        (["train", "--corpus", "folder", "--data", "{folder}", "--epochs", "0"], "epochs must be positive"),
+        (["train", "--corpus", "folder", "--data", "{folder}", "--learning-rate", "nan"], "learning_rate must be from"),
+        (["train", "--corpus", "folder", "--data", "{folder}", "--image-size", "8"], "image_size must be from 32"),
+        (["train", "--corpus", "folder", "--data", "{folder}", "--labels", "happy"], "at least 2 labels"),
+        (
+            ["train", "--corpus", "folder", "--data", "{folder}", "--folds", "2", "--out", "{tmp}/gone", "--resume"],
+            "no run to resume",
+        ),
+        (
+            ["train", "--corpus", "folder", "--data", "{folder}", "--folds", "2", "--out", "{folder}/labels.csv/x"],
+            "Not a directory",
+        ),
+        (["prepare", "--corpus", "folder", "--data", "{folder}", "--out", "{folder}/labels.csv"], "File exists"),
+        (["pipeline", "run", "--corpus", "folder", "--data", "{folder}", "--out", "{folder}"], "holds no pipeline"),
+        (["train", "--corpus", "folder", "--data", "{folder}", "--epochs", "0"], "epochs must be from 1 to"),
         (["predict", "--model", "{tmp}", "x.png"], "no model found"),
         (["export", "--model", "{tmp}/gone"], "no model found"),
         (["serve", "--model-base-path", "{tmp}/gone", "--port", "0", "--rest-api-port", "0"], "gone"),
@@ -179,3 +192,35 @@ def test_installed_command_keeps_the_libraries_quiet(trained, folder):
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr == ""
     assert answer.stdout.lstrip().startswith("┏")
+
+
+def test_prepare_draws_the_built_in_corpus(run, tmp_path):
+    for _ in range(2):
+        status, out, _ = run("prepare", "--corpus", "synthetic", "--labels", "fear", "--out", tmp_path / "records")
+        assert status == 0
+        assert "60 faces of 60 pictures (fear 60)" in out
+
+
+@pytest.mark.slow
+def test_file_names_are_shown_as_they_are(run, folder, trained, tmp_path):
+    name = tmp_path / "a [red]b[bold].png"
+    name.write_bytes((folder / "0_surprise.png").read_bytes())
+    status, out, err = run("predict", "--model", trained, name, tmp_path / "no [/b].png")
+    assert status == 0
+    assert "a [red]b[bold].png" in out
+    assert "no [/b].png" in err
+
+
+@pytest.mark.slow
+def test_damaged_run_is_named(run, folder, trained, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    again = ("train", "--corpus", "folder", "--data", folder, "--out", copy, "--folds", "2", *TINY, "--resume")
+    (copy / "folds" / "fold-1.npz").write_bytes(b"")
+    status, _, err = run(*again)
+    assert status == 1
+    assert "fold-1.npz: is damaged; remove it and resume" in err
+    (copy / "run.json").write_text("")
+    assert "run.json: is damaged" in run(*again)[2]
