@@ -194,6 +194,7 @@ def test_installed_command_keeps_the_libraries_quiet(trained, folder):
     assert answer.stdout.lstrip().startswith("┏")
 
 
+@pytest.mark.slow
 def test_prepare_draws_the_built_in_corpus(run, tmp_path):
     for _ in range(2):
         status, out, _ = run("prepare", "--corpus", "synthetic", "--labels", "fear", "--out", tmp_path / "records")

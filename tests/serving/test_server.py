@@ -410,6 +410,7 @@ def test_unknown_host(base_path):
         Server(base_path, grpc_port=0, rest_port=0, host="no-such-host.invalid").start()
 
 
+@pytest.mark.slow
 def test_stop_lets_requests_finish(base_path, tmp_path):
     server = Server(base_path, grpc_port=0, rest_port=0)
     server.start()

@@ -118,6 +118,7 @@ def test_starts_as_the_mean():
     np.testing.assert_allclose(AttentionPooling()(sequences), sequences.mean(axis=1), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_learns_which_frame_matters():
     random = np.random.default_rng(0)
     sequences = random.normal(size=(256, 8, 4)).astype("float32")
@@ -155,6 +156,7 @@ def test_contract(query):
     check_layer(factory, random.normal(size=(4, 7, 3)))
 
 
+@pytest.mark.slow
 def test_after_irnn_with_masks_and_unknown_frames(tmp_path):
     inputs = keras.Input((None, 3))
     states = IRNN(4, return_sequences=True)(keras.layers.Masking()(inputs))

@@ -232,6 +232,7 @@ def test_spectral_bound_leaves_zero_and_the_identity():
     check_config(SpectralBound(2.0))
 
 
+@pytest.mark.slow
 def test_bound_under_two_replicas():
     sequences = np.random.default_rng(0).normal(size=(8, 5, 3)).astype("float32")
     with two_replicas().scope():

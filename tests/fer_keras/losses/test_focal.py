@@ -60,6 +60,7 @@ def test_certain_logits_are_safe(gamma):
     assert np.all(np.isfinite(tape.gradient(loss, logits)))
 
 
+@pytest.mark.slow
 def test_trains_a_model_with_integers_and_with_soft_rows():
     x, labels = np.random.normal(size=(32, 4)).astype("float32"), np.arange(32) % 2
     x[:, 0] += 2 * labels
