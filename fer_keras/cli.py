@@ -105,7 +105,8 @@ def evaluate(
     import tempfile
 
     from fer_keras.corpora.face_set import load_faces
-    from fer_keras.evaluation.cross_validation import evaluate_model, write_results
+    from fer_keras.evaluation.cross_validation import evaluate_model
+    from fer_keras.json_file import write_json
     from fer_keras.models.preset import load_preset
 
     if out and out.is_dir():
@@ -135,7 +136,7 @@ def evaluate(
     _print_confusion(figures["frame"]["confusion"], classifier.label_names)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_results(out, figures)
+        write_json(out, figures)
 
 
 @app.command(epilog="Example: fer-keras predict --model runs/mine photo.jpg")

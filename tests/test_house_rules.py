@@ -65,7 +65,7 @@ def test_the_library_imports_neither_tfx_nor_the_server():
 
 def test_imports_within_the_library_go_downwards():
     order = [
-        ("errors", "emotions", "console"),
+        ("errors", "emotions", "console", "json_file"),
         ("layers", "losses", "corpora", "faces", "occlusion"),
         ("models",),
         ("training", "evaluation", "explain", "export", "recognizer", "testing"),

@@ -9,6 +9,7 @@ from fer_keras.errors import InputError
 from fer_keras.faces.align import align_face, alignment_matrix, landmarks_to_eyes, transform_points
 from fer_keras.faces.blaze_face import BlazeFace
 from fer_keras.faces.image import encode_png, read_image
+from fer_keras.json_file import write_json
 
 CROP_SIZE = 112  # pixels; models resize to their own input
 MANIFEST_FILE = "manifest.json"
@@ -70,7 +71,7 @@ def prepare(corpus, out, on_progress=None):
     _claim(out, fingerprint)
     manifest_file = out / MANIFEST_FILE
     if not manifest_file.exists():
-        _write_json(manifest_file, {**_write_shards(corpus, out, on_progress), "fingerprint": fingerprint})
+        write_json(manifest_file, {**_write_shards(corpus, out, on_progress), "fingerprint": fingerprint})
     manifest = json.loads(manifest_file.read_text())
     if not manifest["faces"]:
         path, reason = manifest["skipped"][0]
@@ -118,7 +119,7 @@ def _write_shards(corpus, out, on_progress):
                 if on_progress:
                     on_progress(start + offset + 1, total)
             write_records(out / name, records)
-            _write_json(notes, {"skipped": skips, "faces": faces})
+            write_json(notes, {"skipped": skips, "faces": faces})
         shard = json.loads(notes.read_text())
         names.append(name)
         skipped += shard["skipped"]
@@ -137,9 +138,3 @@ def _write_shards(corpus, out, on_progress):
         "skipped": [*corpus.skipped, *skipped],
         "shards": names,
     }
-
-
-def _write_json(path, value):
-    aside = path.with_name(f"{path.name}.tmp")
-    aside.write_text(json.dumps(value, indent=1) + "\n")
-    aside.replace(path)

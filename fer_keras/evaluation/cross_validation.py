@@ -1,7 +1,6 @@
 """Subject-independent cross-validation of static recognisers, one resumable fold after another."""
 
 import dataclasses
-import json
 import pathlib
 import zipfile
 
@@ -93,14 +92,6 @@ def cross_validate(faces, folds, config, directory, on_epoch=None, on_fold=None)
         if on_fold:
             on_fold(fold, results[-1])
     return {**_mean_and_std(results), "pooled": _figures(faces, probabilities), "folds": results}
-
-
-def write_results(path, results):
-    """Writes figures as JSON; the file appears whole or not at all."""
-    path = pathlib.Path(path)
-    aside = path.with_name(f".{path.name}.tmp")
-    aside.write_text(json.dumps(results, indent=1) + "\n")
-    aside.replace(path)
 
 
 def _figures(faces, probabilities):

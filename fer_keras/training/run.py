@@ -8,7 +8,8 @@ from fer_keras.corpora.face_set import load_faces
 from fer_keras.corpora.folds import assign_folds
 from fer_keras.corpora.prepare import corpus_fingerprint, prepare
 from fer_keras.errors import InputError
-from fer_keras.evaluation.cross_validation import cross_validate, write_results
+from fer_keras.evaluation.cross_validation import cross_validate
+from fer_keras.json_file import write_json
 from fer_keras.training.static import train_static
 
 
@@ -82,7 +83,7 @@ def train_run(corpus, out, config, folds=10, resume=False, on_progress=None):
         if folds:
             about |= {level: results["cross_validation"][level] for level in ("mean", "std")}
         model.save_to_preset(out / "model", about)
-    write_results(out / "results.json", {**asked, **results})
+    write_json(out / "results.json", {**asked, **results})
     return results
 
 
@@ -94,7 +95,7 @@ def _claim(out, asked, resume):
         if out.exists() and set(path.name for path in out.iterdir()) - {"corpus"}:
             raise InputError(f"{out}: is not empty and holds no run; choose another --out")
         out.mkdir(parents=True, exist_ok=True)
-        write_results(file, asked)
+        write_json(file, asked)
         return
     if not resume:
         raise InputError(f"{out}: holds a run already; add --resume to continue it, or choose another --out")

@@ -100,3 +100,16 @@ def test_one_class_is_refused(toy_faces):
 def test_bad_configuration(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         StaticConfig(**wrong)
+
+
+def test_a_loss_that_is_no_number_stops_the_training(toy_faces, monkeypatch):
+    compile_static = static.compile_static
+
+    def compile_to_nan(model, config, steps):
+        model = compile_static(model, config, steps)
+        model.compile(model.optimizer, loss=lambda labels, logits: keras.ops.sum(logits) * float("nan"))
+        return model
+
+    monkeypatch.setattr(static, "compile_static", compile_to_nan)
+    with pytest.raises(InputError, match=r"the loss is nan after epoch 1; try a smaller learning_rate"):
+        train_static(toy_faces, CONFIG)
