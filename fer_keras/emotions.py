@@ -27,6 +27,34 @@ ALIASES = {
 CK_PLUS_CODES = dict(enumerate(("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")))
 """The integers of CK+'s `_emotion.txt` files (Lucey et al. 2010)."""
 
+MMI_CODES = {1: "anger", 2: "disgust", 3: "fear", 4: "happiness", 5: "sadness", 6: "surprise"}
+"""The integers of the `Emotion` metatag in MMI's session files (Valstar & Pantic 2010)."""
+
+FER2013_CODES = dict(enumerate(("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")))
+"""The integers of FER2013's column `emotion` (Goodfellow et al. 2013)."""
+
+FER_PLUS_COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+"""The columns of votes of FER+ (Barsoum et al. 2016), in the file's order; `unknown` and `NF` follow."""
+
+RAF_DB_CODES = dict(enumerate(("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"), start=1))
+"""The integers of RAF-DB's `list_patition_label.txt` (Li, Deng & Du 2017)."""
+
+AFFECT_NET_CODES = dict(
+    enumerate(("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"))
+)
+"""The integers of AffectNet (Mollahosseini et al. 2017); 8 none, 9 uncertain and 10 no face are no emotion."""
+
+JAFFE_CODES = {
+    "AN": "anger",
+    "DI": "disgust",
+    "FE": "fear",
+    "HA": "happiness",
+    "NE": "neutral",
+    "SA": "sadness",
+    "SU": "surprise",
+}
+"""The two letters in JAFFE's file names (Lyons et al. 1998)."""
+
 LABEL_SETS = {
     "ck_plus": ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"),
     "mmi": ("anger", "disgust", "fear", "happiness", "sadness", "surprise"),

@@ -88,7 +88,7 @@ class WriteShard(beam.DoFn):
             try:
                 record = face_record(sample, self._detector)
             except InputError as error:
-                skipped.append((str(sample.image), str(error).removeprefix(f"{sample.image}: ")))
+                skipped.append((sample.place, str(error).removeprefix(f"{sample.place}: ")))
                 self._skipped.inc()
                 continue
             record.features.feature[ORDER].int64_list.value.append(place)

@@ -2,11 +2,21 @@
 
 import dataclasses
 import pathlib
+import typing
 
 import numpy as np
 
 from fer_keras.emotions import in_canonical_order
 from fer_keras.errors import InputError
+from fer_keras.faces.image import read_image
+
+
+class Part(typing.Protocol):
+    """One picture within a file of many: a row of a csv, a frame of a clip. `str()` names it, as `"line 17"`."""
+
+    def read(self, path):
+        """Returns the picture, uint8 of shape `(height, width, 3)`, RGB, or raises `InputError`."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,13 +27,17 @@ class Sample:
         corpus: name of the corpus, e.g. `"ck_plus"`.
         subject: the person. Readers make up one subject a picture where the corpus does not say who it shows.
         sequence: the clip, or group of stills, that the picture belongs to.
-        image: path of the picture.
+        image: path of the file that holds the picture.
+        part: the `Part` of the file that is the picture, `None` where the file is the picture.
+        cropped: whether the picture is a face crop already, which is resized and never searched for a face.
         label: canonical emotion name, `""` if unlabelled.
+        votes: shares of the annotators' votes in canonical order, eight floats that add up to 1; empty if unknown.
+        split: the corpus's own part that the picture belongs to, `"train"`, `"validation"` or `"test"`, or `""`.
         frame: number of the frame in its sequence, -1 for a single picture.
         landmarks: float array of shape `(68, 2)`, x and y in pixels of the picture, or `None`.
         action_units: strings `"code:intensity"`, e.g. `"AU12:3"`.
         occlusion: kind of occluder, `"none"` where the face is open.
-        attributes: other columns of the corpus (age, pose, ...), by name.
+        attributes: what else the corpus states (age, pose, valence, ...), strings by name.
     """
 
     corpus: str
@@ -31,6 +45,10 @@ class Sample:
     sequence: str
     image: pathlib.Path
     label: str = ""
+    part: Part | None = None
+    cropped: bool = False
+    votes: tuple = ()
+    split: str = ""
     frame: int = -1
     landmarks: np.ndarray | None = None
     action_units: tuple = ()
@@ -40,7 +58,28 @@ class Sample:
     @property
     def key(self):
         """Identifies the sample within its corpus, on every machine."""
-        return f"{self.subject}/{self.sequence}/{self.frame}/{self.image.name}"
+        return f"{self.subject}/{self.sequence}/{self.frame}/{self.name}"
+
+    @property
+    def name(self):
+        """The file's name, and which part of it the picture is."""
+        return self.image.name if self.part is None else f"{self.image.name}: {self.part}"
+
+    @property
+    def place(self):
+        """Where the picture is, for messages: the path, and which part of the file."""
+        return f"{self.image}" if self.part is None else f"{self.image}: {self.part}"
+
+    def read(self):
+        """Reads the picture.
+
+        Returns:
+            A uint8 array of shape `(height, width, 3)`, RGB.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        return read_image(self.image) if self.part is None else self.part.read(self.image)
 
 
 class SkipLog(list):

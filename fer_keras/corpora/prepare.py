@@ -4,11 +4,14 @@ import hashlib
 import json
 import pathlib
 
+import cv2
+import numpy as np
+
 from fer_keras.corpora.records import make_record, write_records
 from fer_keras.errors import InputError
 from fer_keras.faces.align import align_face, alignment_matrix, landmarks_to_eyes, transform_points
 from fer_keras.faces.blaze_face import BlazeFace
-from fer_keras.faces.image import encode_png, read_image
+from fer_keras.faces.image import encode_png
 from fer_keras.json_file import write_json
 
 CROP_SIZE = 112  # pixels; models resize to their own input
@@ -32,19 +35,35 @@ def face_record(sample, detector=None):
     Raises:
         InputError: the picture cannot be read or shows no face.
     """
-    image = read_image(sample.image)
+    image = sample.read()
+    if sample.cropped:
+        return make_record(_encode(_fit_square(image)), sample)
     landmarks = sample.landmarks
     if landmarks is not None:
         eyes = landmarks_to_eyes(landmarks)
     else:
         faces = (detector or BlazeFace()).detect([image])[0]
         if not faces:
-            raise InputError(f"{sample.image}: no face found; expected a picture of a face")
+            raise InputError(f"{sample.place}: no face found; expected a picture of a face")
         face = max(faces, key=lambda one: (one.box[2] - one.box[0]) * (one.box[3] - one.box[1]))
         eyes, landmarks = face.eyes, face.landmarks
     if landmarks is not None:
         landmarks = transform_points(landmarks, alignment_matrix(eyes, CROP_SIZE)) / CROP_SIZE
-    return make_record(encode_png(align_face(image, eyes, CROP_SIZE)), sample, landmarks)
+    return make_record(_encode(align_face(image, eyes, CROP_SIZE)), sample, landmarks)
+
+
+def _fit_square(image):
+    """A picture that is a crop already: as it is if small and square, else resized; enlarging would add nothing."""
+    height, width = image.shape[:2]
+    side = min(CROP_SIZE, max(height, width))
+    return image if height == width == side else cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _encode(crop):
+    """PNG; of one channel where the crop is grey, which takes a third of the space."""
+    grey = crop[..., 0]
+    is_grey = np.array_equal(grey, crop[..., 1]) and np.array_equal(grey, crop[..., 2])
+    return encode_png(np.ascontiguousarray(grey) if is_grey else crop)
 
 
 def prepare(corpus, out, on_progress=None):
@@ -115,7 +134,7 @@ def _write_shards(corpus, out, on_progress):
                 except InputError as error:
                     if corpus.skipped.strict:
                         raise
-                    skips.append((str(sample.image), str(error).removeprefix(f"{sample.image}: ")))
+                    skips.append((sample.place, str(error).removeprefix(f"{sample.place}: ")))
                 if on_progress:
                     on_progress(start + offset + 1, total)
             write_records(out / name, records)

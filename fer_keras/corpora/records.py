@@ -23,6 +23,8 @@ FEATURES = {
     "frame": tf.io.FixedLenFeature([], tf.int64),  # -1 for a single picture
     "landmarks": tf.io.FixedLenFeature([136], tf.float32, [0.0] * 136),  # x y in [0, 1] of the crop; zeros if unknown
     "action_units": tf.io.RaggedFeature(tf.string),  # "code:intensity"
+    "split": tf.io.FixedLenFeature([], tf.string, ""),  # the corpus's own part: train, validation, test, "" if none
+    "attributes": tf.io.RaggedFeature(tf.string),  # "name=value", sorted
     "occlusion": tf.io.FixedLenFeature([], tf.string),  # kind of occluder, "none" if open
     "occlusion/mask": tf.io.FixedLenFeature([], tf.string, ""),  # PNG of the crop's occluded pixels, "" if none
 }
@@ -53,8 +55,12 @@ def make_record(image_encoded, sample, landmarks=None):
         "sequence": text(sample.sequence),
         "frame": tf.train.Feature(int64_list=tf.train.Int64List(value=[sample.frame])),
         "action_units": text(*sample.action_units),
+        "split": text(sample.split),
+        "attributes": text(*(f"{name}={value}" for name, value in sorted(sample.attributes.items()))),
         "occlusion": text(sample.occlusion),
     }
+    if sample.votes:
+        features["label/votes"] = tf.train.Feature(float_list=tf.train.FloatList(value=sample.votes))
     if landmarks is not None:
         features["landmarks"] = tf.train.Feature(float_list=tf.train.FloatList(value=landmarks.reshape(-1)))
     return tf.train.Example(features=tf.train.Features(feature=features))
