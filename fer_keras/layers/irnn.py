@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 # Steps in one turn of the loop: a turn costs as much as a small matrix product, and a step past the end is wasted.
-_CHUNK = 8
+_CHUNK = 16
 
 
 @keras.saving.register_keras_serializable("fer_keras")
@@ -233,10 +233,12 @@ class IRNN(keras.layers.Layer):
         projected = self.cell.project(ops.reshape(frames, (-1, frames.shape[-1])))
         projected = tf.reshape(projected, tf.concat([tf.shape(frames)[:2], [units]], axis=0))
         projected = tf.ensure_shape(projected, (*frames.shape[:2], units))
-        states = _recur(projected, initial_state, tf.convert_to_tensor(self.cell.recurrent_kernel), mask)
+        kernel = tf.convert_to_tensor(self.cell.recurrent_kernel)
+        states = _recur(projected, initial_state, kernel, mask, every=self.return_sequences)
 
-        output = ops.transpose(states, (1, 0, 2)) if self.return_sequences else states[-1]
-        return (output, states[-1]) if self.return_state else output
+        output = ops.transpose(states, (1, 0, 2)) if self.return_sequences else states
+        last = states[-1] if self.return_sequences else states
+        return (output, last) if self.return_state else output
 
     def compute_mask(self, sequences, previous_mask):
         """Returns the mask of the output: that of the sequences with `return_sequences`, or none."""
@@ -261,8 +263,8 @@ class IRNN(keras.layers.Layer):
         }
 
 
-def _recur(projected, initial_state, recurrent_kernel, mask):
-    """All states of an IRNN, with the gradient written out.
+def _recur(projected, initial_state, recurrent_kernel, mask, every):
+    """The states of an IRNN, with the gradient written out.
 
     Automatic differentiation would add a product per frame to the gradient of U and keep a stack per operation; here
     the gradient runs back over the states alone, and that of U is one product.
@@ -272,11 +274,15 @@ def _recur(projected, initial_state, recurrent_kernel, mask):
         initial_state: tensor of shape `(batch, n)`.
         recurrent_kernel: tensor of shape `(n, n)`, the transpose of U.
         mask: `None` or a bool tensor of shape `(frames, batch, 1)`.
+        every: bool, whether to return the states after all frames or the last one, whose gradient is cheaper.
 
     Returns:
-        A tensor of shape `(frames, batch, n)`.
+        A tensor of shape `(frames, batch, n)`, or `(batch, n)`.
     """
     masks = [] if mask is None else [mask]
+    frames = projected.shape[0]
+    # Padding to whole turns would stand between the last frame and its gradient.
+    only_last = not every and frames is not None and frames % min(frames, _CHUNK) == 0
 
     @tf.custom_gradient
     def states_of(projected, initial_state, recurrent_kernel):
@@ -292,22 +298,30 @@ def _recur(projected, initial_state, recurrent_kernel, mask):
             gates = states if mask is None else tf.where(mask, states, 0)
             carried = [] if mask is None else [tf.cast(~mask, states.dtype)]
 
-            def step(later, direct, gate, carried=None):
-                total = direct + later
+            def step(total, gate, carried=None):
                 inner = tf.raw_ops.ReluGrad(gradients=total, features=gate)
                 earlier = tf.matmul(inner, transposed)
                 return earlier if carried is None else earlier + carried * total, inner
 
-            inner, first = _scan(step, [upstream, gates, *carried], tf.zeros_like(initial_state), reverse=True)
+            if only_last:
+                inner, first = _scan(step, [gates, *carried], upstream, reverse=True)
+            else:
+                inner, first = _scan(
+                    lambda later, direct, *rest: step(direct + later, *rest),
+                    [upstream, gates, *carried],
+                    tf.zeros_like(initial_state),
+                    reverse=True,
+                )
             units = recurrent_kernel.shape[0]
             before, after = tf.reshape(states[:-1], (-1, units)), tf.reshape(inner[1:], (-1, units))
             kernel_gradient = tf.matmul(initial_state, inner[0], transpose_a=True)
             kernel_gradient += tf.matmul(before, after, transpose_a=True)
             return inner, first, kernel_gradient
 
-        return states, gradient
+        return (states[-1] if only_last else states), gradient
 
-    return states_of(projected, initial_state, recurrent_kernel)
+    states = states_of(projected, initial_state, recurrent_kernel)
+    return states if every or only_last else states[-1]
 
 
 def _scan(step, sequences, state, reverse=False):
