@@ -7,7 +7,7 @@ Trains AlexNet-Emotion on the built-in corpus (`small`, CK+ layout, 7 labels, 20
 initial weights). Prints, as mean ± standard deviation over the seeds: the epochs until the held-out accuracy first
 reaches the target, the final held-out accuracy (mean of the last five epochs), and the ratio of the mean distance
 within a class to the mean distance between class means, of FC7 features of held-out faces. Runs are kept in --out and
-not done again. About 10 minutes on two cores. The figures say nothing about real people.
+not done again. About 13 minutes on two cores. The figures say nothing about real people.
 """
 
 import argparse
