@@ -1,6 +1,7 @@
 """The command line, `fer-keras`. Commands are thin: what they do is a function of the library."""
 
 import importlib.metadata
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,14 +19,45 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-CorpusOption = Annotated[str, typer.Option("--corpus", help="ck_plus, folder (a labels.csv) or synthetic (built in).")]
+CorpusOption = Annotated[
+    str, typer.Option("--corpus", help="ck_plus, mmi, fer2013, folder (a labels.csv), synthetic (built in), ...")
+]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the corpus, in its official layout.")]
 LabelsOption = Annotated[str | None, typer.Option("--labels", help="Only these labels, separated by commas.")]
 WhereOption = Annotated[
     list[str] | None, typer.Option("--where", metavar="KEY=VALUE", help="Only pictures with this attribute.")
 ]
+FacesOption = Annotated[
+    str, typer.Option("--faces", help="Find faces with blaze_face or mtcnn, or take pictures as crops: cropped.")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes; by default all cores for a large corpus.")
+]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first picture that cannot be used.")]
 ModelOption = Annotated[Path, typer.Option("--model", help="A run of `train`, a preset folder or a .keras file.")]
+
+
+@app.command(epilog="Example: fer-keras draw --layout mmi --size standard --out runs/drawn")
+def draw(
+    out: Annotated[Path, typer.Option(help="Folder for the corpus.")],
+    layout: Annotated[
+        str, typer.Option(help="ck_plus (PNG frames), mmi (AVI clips) or occluded (a labels.csv with masks).")
+    ] = "ck_plus",
+    size: Annotated[str, typer.Option(help="small or standard.")] = "small",
+    seed: Annotated[int, typer.Option(help="Another seed draws other people.")] = 0,
+):
+    """Draw the built-in corpus of faces in the layout of CK+ or MMI, or with occluders."""
+    load_libraries()
+    from fer_keras.corpora import synthetic
+
+    writers = {"ck_plus": synthetic.write_ck_plus, "mmi": synthetic.write_mmi, "occluded": synthetic.write_occluded}
+    if layout not in writers:
+        raise InputError(f"--layout {layout}: expected one of {', '.join(writers)}")
+    with _Progress() as progress:
+        writers[layout](out, size, seed, progress=lambda done, total: progress.update("sequences", done, total))
+    console.print(f"Drawn: {_escape(out)}", soft_wrap=True)
+    reader = "folder" if layout == "occluded" else layout
+    console.print(f"Next: fer-keras train --corpus {reader} --data {_escape(out)}", soft_wrap=True)
 
 
 @app.command(epilog="Example: fer-keras prepare --corpus ck_plus --data ~/CK+ --out runs/ck_plus")
@@ -35,11 +67,29 @@ def prepare(
     data: DataOption = None,
     labels: LabelsOption = None,
     where: WhereOption = None,
+    faces: FacesOption = "blaze_face",
+    workers: WorkersOption = None,
+    runner: Annotated[
+        str | None, typer.Option(help="Beam runner instead of processes here, such as DaskRunner.")
+    ] = None,
+    runner_option: Annotated[
+        list[str] | None, typer.Option(metavar="--NAME=VALUE", help="Option of the Beam runner; may be repeated.")
+    ] = None,
     strict: StrictOption = False,
 ):
-    """Find, align and crop the faces of a corpus, and write them as records."""
+    """Find, align and crop the faces of a corpus, and write them as records with a manifest and a report."""
     load_libraries()
-    _print_manifest(_prepare(corpus, data, labels, where, strict, out), out)
+    from fer_keras.corpora import prepare_report
+
+    found = _read(corpus, data, labels, where, strict, out)
+    manifest = _prepare(found, out, faces=faces, workers=workers, runner=runner, runner_options=runner_option or ())
+    _print_manifest(manifest, out)
+    try:
+        prepare_report.write_report(manifest, out / "report.html", shlex.join(["fer-keras", *sys.argv[1:]]))
+    except InputError as error:
+        errors.print(f"[yellow]no report:[/] {_escape(error)}", soft_wrap=True)
+    else:
+        console.print(f"Report: {_escape(out / 'report.html')}", soft_wrap=True)
 
 
 @app.command(epilog="Example: fer-keras train --corpus folder --data my_faces --folds 10 --out runs/mine")
@@ -50,6 +100,9 @@ def train(
     labels: LabelsOption = None,
     where: WhereOption = None,
     folds: Annotated[int, typer.Option(help="Subject-wise folds to cross-validate on; 0 only trains.")] = 10,
+    fold_rule: Annotated[
+        str, typer.Option(help="published (subjects in steps of the folds), stratified or leave_one_out.")
+    ] = "published",
     epochs: Annotated[int | None, typer.Option(help="Passes over the training faces.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Faces a step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="First learning rate.")] = None,
@@ -80,7 +133,13 @@ def train(
     config = StaticConfig(seed=seed, **{key: value for key, value in chosen.items() if value is not None})
     with _Progress() as progress:
         results = train_run(
-            _read(corpus, data, labels, where, strict, out), out, config, folds, resume=resume, on_progress=progress
+            _read(corpus, data, labels, where, strict, out),
+            out,
+            config,
+            folds,
+            fold_rule,
+            resume=resume,
+            on_progress=progress,
         )
     _print_manifest(results["manifest"], out / "records")
     if folds:
@@ -113,7 +172,7 @@ def evaluate(
         raise InputError(f"--out {out}: is a folder; expected the name of a file")
     classifier, about = load_preset(model)
     with tempfile.TemporaryDirectory() as records:
-        manifest = _prepare(corpus, data, None, where, strict, Path(records))
+        manifest = _prepare(_read(corpus, data, None, where, strict, Path(records)), Path(records))
         if not set(manifest["faces_by_label"]) & set(classifier.label_names):
             raise InputError(
                 f"{data}: no picture has a label of the model ({', '.join(classifier.label_names)}); "
@@ -239,7 +298,7 @@ def _read(corpus, data, labels, where, strict, out):
     from fer_keras import corpora
 
     if data is None:
-        if corpus != "synthetic":
+        if corpus not in corpora.BUILT_IN:
             raise InputError(f"--data is missing; expected the folder of a corpus ({corpus})")
         data = out / "corpus"
         if not data.exists():
@@ -252,11 +311,11 @@ def _read(corpus, data, labels, where, strict, out):
     return corpora.read(corpus, data, wanted, {key: value for key, _, value in pairs}, strict)
 
 
-def _prepare(corpus, data, labels, where, strict, out):
+def _prepare(corpus, out, **options):
     from fer_keras.corpora.prepare import prepare
 
     with _Progress() as progress:
-        return prepare(_read(corpus, data, labels, where, strict, out), out, on_progress=progress.faces)
+        return prepare(corpus, out, on_progress=progress.faces, **options)
 
 
 class _Progress:
@@ -299,6 +358,8 @@ def _print_manifest(manifest, out=None):
         console.print(f"[yellow]skipped[/] {_escape(path)}: {_escape(reason)}", soft_wrap=True)
     if len(skipped) > 5:
         console.print(f"[yellow]skipped[/] {len(skipped)} pictures in all")
+    for sentence in manifest["differences"]:
+        console.print(f"[yellow]not as published:[/] {_escape(sentence)}", soft_wrap=True)
     if out:
         console.print(f"Records: {_escape(out)}", soft_wrap=True)
 

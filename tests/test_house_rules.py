@@ -65,8 +65,8 @@ def test_the_library_imports_neither_tfx_nor_the_server():
 
 def test_imports_within_the_library_go_downwards():
     order = [
-        ("errors", "emotions", "console", "json_file"),
-        ("layers", "losses", "corpora", "faces", "occlusion"),
+        ("errors", "emotions", "landmarks", "console", "json_file", "report"),
+        ("layers", "losses", "corpora", "faces", "occlusion", "augmentation"),
         ("models",),
         ("training", "evaluation", "explain", "export", "recognizer", "testing"),
         ("cli",),

@@ -22,7 +22,7 @@ def pipeline():
 @app.command(epilog="Example: fer-keras pipeline run --corpus folder --data my_faces --push-to saved_models/fer")
 def run(
     corpus: Annotated[
-        str, typer.Option(help="ck_plus, folder (a labels.csv) or synthetic (built in, drawn into the run's folder).")
+        str, typer.Option(help="ck_plus, mmi, folder (a labels.csv), synthetic (built in, drawn into the run's folder), ...")
     ] = "synthetic",
     data: Annotated[Path | None, typer.Option(help="Folder of the corpus, in its official layout.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for everything that the run writes.")] = Path("runs/pipeline"),
@@ -78,11 +78,11 @@ def _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, 
     if held - {"corpus"} and not held & {"logs", "metadata.sqlite"}:
         raise InputError(f"--out {out}: is not empty and holds no pipeline; expected a folder of the pipeline's own")
     if data is None:
-        if corpus != "synthetic":
+        if corpus not in corpora.BUILT_IN:
             raise InputError(f"--data is missing; expected the folder of a corpus ({corpus})")
         data = out / "corpus"
-    if corpus == "synthetic":
-        _draw(data)
+    if corpus in corpora.BUILT_IN:
+        _draw(corpora.BUILT_IN[corpus], data)
     wanted = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
     if push_to.exists() and not push_to.is_dir():
         raise InputError(f"--push-to {push_to}: is a file; expected a folder for the served versions")
@@ -104,17 +104,15 @@ def _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, 
     )
 
 
-def _draw(directory):
+def _draw(write, directory):
     from rich.progress import Progress
 
-    from fer_keras.corpora.synthetic import write_ck_plus
-
     if directory.exists():
-        write_ck_plus(directory)  # only looks whether it is the one
+        write(directory)  # only looks whether it is the one
         return
     with Progress() as bars:
         task = bars.add_task("drawing the built-in corpus", total=None)
-        write_ck_plus(directory, progress=lambda done, total: bars.update(task, completed=done, total=total))
+        write(directory, progress=lambda done, total: bars.update(task, completed=done, total=total))
 
 
 def _print_result(result, config):

@@ -1,12 +1,10 @@
 """CorpusExampleGen: a corpus on disk to face records, one split a fold."""
 
-import dataclasses
 import json
 import logging
 import pathlib
 
 import apache_beam as beam
-import tensorflow as tf
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, base_driver, executor_spec
 from tfx.orchestration import data_types_utils
@@ -16,35 +14,19 @@ from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
 
 from fer_keras import corpora
-from fer_keras.corpora.prepare import corpus_fingerprint, face_record
-from fer_keras.corpora.records import write_records
+from fer_keras.corpora.beam_shards import WriteShards
+from fer_keras.corpora.prepare import corpus_fingerprint
+from fer_keras.corpora.shards import ShardWriter, plan_shards
 from fer_keras.errors import InputError
-from fer_keras.faces import BlazeFace
 
 _log = logging.getLogger(__name__)
 
-SHARD_SIZE = 256  # pictures; what one worker takes at a time
 _SHOWN = 5  # skipped pictures that are named in the log
 ORDER = "order"
-"""Feature that the pipeline adds to the records: the sample's place in the corpus, for training in a fixed order."""
+"""Feature of the records: the sample's place in the corpus, for training in a fixed order."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """Consecutive samples of one fold and the file that their records go to.
-
-    Args:
-        fold: int, number of the fold.
-        path: the file to write.
-        samples: tuple of pairs of the sample's place in the corpus and the `Sample`.
-    """
-
-    fold: int
-    path: str
-    samples: tuple
-
-
-def plan_shards(corpus, folds, directory):
+def plan_fold_shards(corpus, folds, directory):
     """Deals a corpus out to folds by subject, and the folds to files.
 
     Args:
@@ -53,50 +35,17 @@ def plan_shards(corpus, folds, directory):
         directory: folder of the Examples artifact.
 
     Returns:
-        A list of `Shard`; within a fold, samples keep the order of the corpus.
+        For every fold a list of `fer_keras.corpora.shards.Shard`, in which samples keep the order of the corpus.
     """
     fold_of = corpora.assign_folds(corpus.subjects, folds)
     by_fold = [[] for _ in range(folds)]
     for place, sample in enumerate(corpus.samples):
         by_fold[fold_of[sample.subject]].append((place, sample))
-    shards = []
-    for fold, samples in enumerate(by_fold):
-        starts = range(0, len(samples), SHARD_SIZE)
-        for number, start in enumerate(starts):
-            path = pathlib.Path(directory, f"Split-fold-{fold}", f"faces-{number:05d}-of-{len(starts):05d}.gz")
-            shards.append(Shard(fold, str(path), tuple(samples[start : start + SHARD_SIZE])))
-    return shards
-
-
-class WriteShard(beam.DoFn):
-    """Finds, aligns and crops the faces of a shard, writes it, and returns its counts as a line of JSON.
-
-    The whole file is one unit of work, so a worker that is tried again writes the same bytes, and no picture travels
-    between workers.
-    """
-
-    def setup(self):
-        """Makes the worker's detector, which is not picklable."""
-        self._detector = BlazeFace()
-        self._faces = beam.metrics.Metrics.counter("fer_keras", "faces")
-        self._skipped = beam.metrics.Metrics.counter("fer_keras", "skipped")
-
-    def process(self, shard):
-        """Writes one shard."""
-        records, skipped = [], []
-        for place, sample in shard.samples:
-            try:
-                record = face_record(sample, self._detector)
-            except InputError as error:
-                skipped.append((sample.place, str(error).removeprefix(f"{sample.place}: ")))
-                self._skipped.inc()
-                continue
-            record.features.feature[ORDER].int64_list.value.append(place)
-            records.append(record)
-            self._faces.inc()
-        tf.io.gfile.makedirs(str(pathlib.Path(shard.path).parent))
-        write_records(shard.path, records)
-        yield json.dumps({"fold": shard.fold, "faces": len(records), "skipped": skipped})
+    directory = pathlib.Path(directory)
+    return [
+        plan_shards(samples, directory / f"Split-fold-{fold}", directory / "notes" / f"fold-{fold}")
+        for fold, samples in enumerate(by_fold)
+    ]
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -108,19 +57,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         folds, strict = exec_properties["folds"], bool(exec_properties["strict"])
         corpus = _read(exec_properties)
-        shards = plan_shards(corpus, folds, examples.uri)
-        counts = pathlib.Path(examples.uri, "counts")
+        by_fold = plan_fold_shards(corpus, folds, examples.uri)
+        shards = [shard for shards in by_fold for shard in shards]
         with self._make_beam_pipeline() as pipeline:
-            (
-                pipeline
-                | "Shards" >> beam.Create(shards)
-                | "Spread" >> beam.Reshuffle()
-                | "WriteShard" >> beam.ParDo(WriteShard()).with_output_types(str)
-                | "WriteCounts" >> beam.io.WriteToText(str(counts), file_name_suffix=".jsonl", shard_name_template="")
-            )
-        lines = [json.loads(line) for line in counts.with_suffix(".jsonl").read_text().splitlines()]
-        faces = [sum(line["faces"] for line in lines if line["fold"] == fold) for fold in range(folds)]
-        skipped = sorted([*map(tuple, corpus.skipped), *(tuple(item) for line in lines for item in line["skipped"])])
+            _ = pipeline | "Shards" >> beam.Create(shards) | "WriteShards" >> WriteShards(ShardWriter())
+        found = [[shard.read_notes() for shard in shards] for shards in by_fold]
+        faces = [sum(len(note["faces"]) for note in notes) for notes in found]
+        unusable = [tuple(item) for notes in found for note in notes for item in note["skipped"]]
+        skipped = sorted([*map(tuple, corpus.skipped), *unusable])
         notes = pathlib.Path(examples.uri, "skipped.txt")
         notes.write_text("".join(f"{path}: {reason}\n" for path, reason in skipped))
         for path, reason in skipped[:_SHOWN]:

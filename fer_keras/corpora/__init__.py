@@ -5,13 +5,38 @@ import pathlib
 
 import numpy as np
 
-from fer_keras.corpora import ck_plus, folder, synthetic
+from fer_keras.corpora import (
+    affect_net,
+    ck48,
+    ck_plus,
+    class_folders,
+    fer2013,
+    fer_plus,
+    folder,
+    jaffe,
+    mmi,
+    official,
+    oulu_casia,
+    raf_db,
+    synthetic,
+)
 from fer_keras.corpora.corpus import Corpus, Sample, SkipLog
-from fer_keras.corpora.folds import assign_folds
+from fer_keras.corpora.folds import assign_folds, deal_folds
 from fer_keras.emotions import canonical
 from fer_keras.errors import InputError
 
-__all__ = ["CORPORA", "Corpus", "CorpusInfo", "Sample", "SkipLog", "assign_folds", "load", "read"]
+__all__ = [
+    "BUILT_IN",
+    "CORPORA",
+    "Corpus",
+    "CorpusInfo",
+    "Sample",
+    "SkipLog",
+    "assign_folds",
+    "deal_folds",
+    "load",
+    "read",
+]
 
 
 def _read_synthetic(directory, skips):
@@ -20,18 +45,50 @@ def _read_synthetic(directory, skips):
     return [dataclasses.replace(sample, corpus="synthetic") for sample in samples]
 
 
-CORPORA = {"ck_plus": ck_plus.read, "folder": folder.read, "synthetic": _read_synthetic}
+def _read_synthetic_mmi(directory, skips):
+    synthetic.write_mmi(directory, size="small")
+    return [dataclasses.replace(sample, corpus="synthetic_mmi") for sample in mmi.read(directory, skips)]
+
+
+def _read_synthetic_occluded(directory, skips):
+    synthetic.write_occluded(directory, size="small")
+    return [dataclasses.replace(sample, corpus="synthetic_occluded") for sample in folder.read(directory, skips)]
+
+
+CORPORA = {
+    "ck_plus": ck_plus.read,
+    "ck48": ck48.read,
+    "mmi": mmi.read,
+    "fer2013": fer2013.read,
+    "fer_plus": fer_plus.read,
+    "raf_db": raf_db.read,
+    "affect_net": affect_net.read,
+    "oulu_casia": oulu_casia.read,
+    "jaffe": jaffe.read,
+    "class_folders": class_folders.read,
+    "folder": folder.read,
+    "synthetic": _read_synthetic,
+    "synthetic_mmi": _read_synthetic_mmi,
+    "synthetic_occluded": _read_synthetic_occluded,
+}
 """The readers by name: `reader(directory, skips)` returns a list of `Sample`."""
+
+BUILT_IN = {
+    "synthetic": synthetic.write_ck_plus,
+    "synthetic_mmi": synthetic.write_mmi,
+    "synthetic_occluded": synthetic.write_occluded,
+}
+"""The corpora that are drawn into their folder unless they are there, and what draws them."""
 
 
 def read(name, directory, labels=None, where=None, strict=False):
     """Reads a corpus.
 
     Args:
-        name: one of `CORPORA`. `"synthetic"` is the built-in corpus: drawn into `directory` unless it is there.
+        name: one of `CORPORA`. Those of `BUILT_IN` are drawn into `directory` unless they are there.
         directory: the corpus's folder, in its official layout.
         labels: optional names; only samples with one of these labels are kept.
-        where: optional dict of attribute (or `occlusion`) to the value that samples must have.
+        where: optional dict of attribute (or `occlusion`, `split`) to the value that samples must have.
         strict: raise at the first picture that cannot be used instead of skipping it.
 
     Returns:
@@ -43,12 +100,14 @@ def read(name, directory, labels=None, where=None, strict=False):
     if name not in CORPORA:
         raise InputError(f"unknown corpus {name!r}; expected one of {', '.join(CORPORA)}")
     directory = pathlib.Path(directory).expanduser()
-    if name != "synthetic" and directory.is_file():
+    if name not in BUILT_IN and directory.is_file():
         raise InputError(f"{directory}: is a file; expected the folder of a corpus ({name})")
-    if name != "synthetic" and not directory.is_dir():
+    if name not in BUILT_IN and not directory.is_dir():
         raise InputError(f"{directory}: no such folder; expected the folder of a corpus ({name})")
     skips = SkipLog(strict)
-    samples = [sample for sample in CORPORA[name](directory, skips) if sample.label]
+    samples = CORPORA[name](directory, skips)
+    differences = official.differences(name, samples, directory)
+    samples = [sample for sample in samples if sample.label]
     if labels:
         wanted = {canonical(label) for label in labels}
         samples = [sample for sample in samples if sample.label in wanted]
@@ -56,15 +115,17 @@ def read(name, directory, labels=None, where=None, strict=False):
         if absent:
             raise InputError(f"{directory}: no picture is labelled {min(absent)}; check the labels asked for")
     for key, value in (where or {}).items():
-        samples = [
-            sample for sample in samples if {"occlusion": sample.occlusion, **sample.attributes}.get(key) == value
-        ]
+        samples = [sample for sample in samples if _facts(sample).get(key) == value]
         if not samples:
             raise InputError(f"{directory}: no labelled picture has {key}={value}")
     if not samples:
         first = f"; the first of {len(skips)} skipped: {skips[0][0]}: {skips[0][1]}" if skips else ""
         raise InputError(f"{directory}: holds no labelled picture; expected a corpus in {name} layout{first}")
-    return Corpus(name, samples, skips)
+    return Corpus(name, samples, skips, differences)
+
+
+def _facts(sample):
+    return {"occlusion": sample.occlusion, "split": sample.split, **sample.attributes}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +150,7 @@ def load(name, directory, labels=None, image_size=48, channels=1):
 
     Args:
         name: one of `CORPORA`.
-        directory: the corpus's folder, in its official layout; `"synthetic"` is drawn there unless it is there.
+        directory: the corpus's folder, in its official layout; those of `BUILT_IN` are drawn there.
         labels: optional names; only faces with one of these labels are loaded.
         image_size: int, height and width in pixels.
         channels: 1 for grey, 3 for colour.

@@ -10,11 +10,12 @@ FACS/S005/001/S005_001_00000011_facs.txt              rows unit intensity, of th
 
 import pathlib
 
-import numpy as np
-
-from fer_keras.corpora.corpus import Sample
+from fer_keras.corpora.corpus import Sample, SkipLog
+from fer_keras.corpora.landmarks import read_landmarks, read_numbers
+from fer_keras.corpora.listing import files, first_folder, folders, frames, read_small
 from fer_keras.emotions import CK_PLUS_CODES
 from fer_keras.errors import InputError
+from fer_keras.faces.image import printable
 
 _IMAGES = "cohn-kanade-images"
 
@@ -28,7 +29,8 @@ def read(directory, skips, peak_frames=3, neutral_first=False):
     Args:
         directory: path of the folder that holds `cohn-kanade-images`, or `extended-cohn-kanade-images` around it.
             `Emotion` (or `Emotion_labels`), `Landmarks` and `FACS` lie beside either; the last two may be missing.
-        skips: a `SkipLog`; receives labelled sequences without a picture, and pictures whose name has no frame number.
+        skips: a `SkipLog`; receives labels that cannot be understood, labelled sequences without a picture, and
+            pictures whose name has no frame number.
         peak_frames: int ≥ 1, how many last frames of a sequence carry its label.
         neutral_first: whether the first frame of a labelled sequence is a sample of `"neutral"` as well, where it is
             none of the last.
@@ -39,7 +41,7 @@ def read(directory, skips, peak_frames=3, neutral_first=False):
         coders did not score it.
 
     Raises:
-        InputError: no image or label folder, or a label file that cannot be understood.
+        InputError: no image or label folder.
     """
     directory = pathlib.Path(directory)
     if peak_frames < 1:
@@ -54,105 +56,81 @@ def read(directory, skips, peak_frames=3, neutral_first=False):
         raise InputError(f"{directory / 'Emotion'} is missing; expected the label folder of CK+ beside {images}")
     landmarks, facs = _find(directory, "Landmarks"), _find(directory, "FACS")
     samples = []
-    for subject in _folders(labels):
-        for sequence in _folders(subject):
+    for subject in folders(labels, skips):
+        for sequence in folders(subject, skips):
             place = pathlib.PurePath(subject.name, sequence.name)
-            label = _read_label(sequence)
+            label = _read_label(sequence, skips)
             if label is None:
                 continue
-            frames = _frames(images / place, skips)
-            if not frames:
+            numbered = frames(images / place, skips, ".png", "S005_001_00000001.png")
+            if not numbered:
                 skips.add(images / place, "no picture, though the sequence has a label; expected PNG frames")
                 continue
-            units = _read_units(facs / place) if facs else ()
-            wanted = [(number, path, label, units) for number, path in frames[-peak_frames:]]
-            if neutral_first and len(frames) > peak_frames:
-                wanted.insert(0, (*frames[0], "neutral", ()))
+            units = _read_units(facs / place, skips) if facs else ()
+            wanted = [(number, path, label, units) for number, path in numbered[-peak_frames:]]
+            if neutral_first and len(numbered) > peak_frames:
+                wanted.insert(0, (*numbered[0], "neutral", ()))
             for number, path, name, shown in wanted:
                 sample = Sample(
                     corpus="ck_plus",
-                    subject=subject.name,
-                    sequence="_".join(place.parts),
+                    subject=printable(subject.name),
+                    sequence=printable("_".join(place.parts)),
                     image=path,
                     label=name,
                     frame=number,
-                    landmarks=_read_landmarks(landmarks / place / f"{path.stem}_landmarks.txt") if landmarks else None,
+                    landmarks=read_landmarks(landmarks / place / f"{path.stem}_landmarks.txt") if landmarks else None,
                     action_units=shown,
                 )
                 samples.append(sample)
     return samples
 
 
+def count_all(directory):
+    """Counts what the image folder holds, with a label or without, by listing it.
+
+    Args:
+        directory: as for `read`.
+
+    Returns:
+        Dict of the number of `"sequences"`, those with a frame, and of their `"subjects"`.
+    """
+    images, skips = _find(pathlib.Path(directory), _IMAGES), SkipLog()
+    counts = [
+        sum(bool(files(sequence, skips, ".png")) for sequence in folders(subject, skips))
+        for subject in (folders(images, skips) if images else ())
+    ]
+    return {"sequences": sum(counts), "subjects": sum(count > 0 for count in counts)}
+
+
 def _find(directory, *names):
     """The first folder of these names in the directory or in `extended-cohn-kanade-images`."""
-    for parent in (directory, directory / "extended-cohn-kanade-images"):
-        for name in names:
-            if (parent / name).is_dir():
-                return parent / name
-    return None
+    parents = (directory, directory / "extended-cohn-kanade-images")
+    return first_folder(*(parent / name for parent in parents for name in names))
 
 
-def _folders(parent):
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _files(folder, ending):
-    if not folder.is_dir():
-        return []
-    # macOS leaves .DS_Store and ._* beside everything.
-    paths = (path for path in folder.iterdir() if path.name.endswith(ending) and not path.name.startswith("."))
-    return sorted(path for path in paths if path.is_file())
-
-
-def _frames(folder, skips):
-    """Pairs of frame number and picture, in order."""
-    frames = []
-    for path in _files(folder, ".png"):
-        number = path.stem.rpartition("_")[2]
-        if number.isascii() and number.isdigit():
-            frames.append((int(number), path))
-        else:
-            skips.add(path, "no frame number; expected a name like S005_001_00000001.png")
-    return sorted(frames)
-
-
-def _read_label(folder):
-    """The canonical label in a sequence's label folder, `None` if it is empty."""
-    files = _files(folder, "_emotion.txt")
-    if not files:
+def _read_label(folder, skips):
+    """The canonical label in a sequence's label folder, `None` if it has none that can be understood."""
+    found = files(folder, skips, "_emotion.txt")
+    if not found:
         return None
     expected = f"expected one number of {', '.join(f'{code} {name}' for code, name in CK_PLUS_CODES.items())}"
-    if len(files) > 1:
-        raise InputError(f"{files[1]}: second label of this sequence; {expected}")
+    if len(found) > 1:
+        skips.add(found[1], f"second label of this sequence; {expected}")
+        return None
+    content, fault = read_small(found[0])
+    if content is None:
+        skips.add(found[0], fault or "is gone; expected a label")
+        return None
+    text = content.decode("ascii", "replace").strip()
     try:
-        content = files[0].read_bytes().decode("ascii", "replace").strip()
-    except OSError as error:
-        raise InputError(f"{files[0]}: {error.strerror}; {expected}") from None
-    try:
-        return CK_PLUS_CODES[float(content)]
+        return CK_PLUS_CODES[float(text)]
     except (ValueError, KeyError):
-        raise InputError(f"{files[0]}: found {content[:40]!r}; {expected}") from None
-
-
-def _read_numbers(path, columns):
-    """A table of numbers as a float array of shape `(rows, columns)`, or `None` if it is missing or broken."""
-    try:
-        rows = [[float(word) for word in line.split()] for line in path.read_bytes().splitlines() if line.strip()]
-    except (OSError, ValueError):
+        skips.add(found[0], f"found {text[:40]!r}; {expected}")
         return None
-    if any(len(row) != columns for row in rows):
-        return None
-    numbers = np.array(rows, float).reshape(-1, columns)
-    return numbers if np.isfinite(numbers).all() else None
 
 
-def _read_landmarks(path):
-    landmarks = _read_numbers(path, 2)
-    return landmarks if landmarks is not None and len(landmarks) == 68 else None
-
-
-def _read_units(folder):
+def _read_units(folder, skips):
     """Strings `"AU12:3"` of a sequence's peak; none where FACS codes are missing or broken."""
-    files = _files(folder, "_facs.txt")
-    rows = _read_numbers(files[0], 2) if files else None
+    found = files(folder, skips, "_facs.txt")
+    rows = read_numbers(found[0], 2) if found else None
     return () if rows is None else tuple(f"AU{unit:g}:{intensity:g}" for unit, intensity in rows)

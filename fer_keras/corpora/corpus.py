@@ -8,7 +8,7 @@ import numpy as np
 
 from fer_keras.emotions import in_canonical_order
 from fer_keras.errors import InputError
-from fer_keras.faces.image import read_image
+from fer_keras.faces.image import printable, read_image
 
 
 class Part(typing.Protocol):
@@ -37,6 +37,7 @@ class Sample:
         landmarks: float array of shape `(68, 2)`, x and y in pixels of the picture, or `None`.
         action_units: strings `"code:intensity"`, e.g. `"AU12:3"`.
         occlusion: kind of occluder, `"none"` where the face is open.
+        mask: path of a picture of the same size that is not black where the occluder is, `None` if unknown.
         attributes: what else the corpus states (age, pose, valence, ...), strings by name.
     """
 
@@ -53,6 +54,7 @@ class Sample:
     landmarks: np.ndarray | None = None
     action_units: tuple = ()
     occlusion: str = "none"
+    mask: pathlib.Path | None = None
     attributes: dict = dataclasses.field(default_factory=dict)
 
     @property
@@ -62,13 +64,15 @@ class Sample:
 
     @property
     def name(self):
-        """The file's name, and which part of it the picture is."""
-        return self.image.name if self.part is None else f"{self.image.name}: {self.part}"
+        """The file's name as printable text, and which part of it the picture is."""
+        name = printable(self.image.name)
+        return name if self.part is None else f"{name}: {self.part}"
 
     @property
     def place(self):
         """Where the picture is, for messages: the path, and which part of the file."""
-        return f"{self.image}" if self.part is None else f"{self.image}: {self.part}"
+        place = printable(self.image)
+        return place if self.part is None else f"{place}: {self.part}"
 
     def read(self):
         """Reads the picture.
@@ -81,31 +85,55 @@ class Sample:
         """
         return read_image(self.image) if self.part is None else self.part.read(self.image)
 
+    def read_mask(self, shape):
+        """Reads where the occluder is.
+
+        Args:
+            shape: height and width of the picture.
+
+        Returns:
+            A bool array of that shape, `None` if there is no mask.
+
+        Raises:
+            InputError: it cannot be read, or has another size than the picture.
+        """
+        if self.mask is None:
+            return None
+        mask = read_image(self.mask).any(axis=-1)
+        if mask.shape != tuple(shape):
+            raise InputError(
+                f"{printable(self.mask)}: is {mask.shape[1]}×{mask.shape[0]} pixels; "
+                f"expected {shape[1]}×{shape[0]} as its picture {self.name}"
+            )
+        return mask
+
 
 class SkipLog(list):
-    """What was left out and why, as `(path, reason)` pairs.
+    """What was left out and why, as `(path, reason)` pairs of printable text.
 
     Args:
-        strict: raise at the first item instead of collecting it.
+        strict: raise at the first fault instead of collecting it.
     """
 
     def __init__(self, strict=False):
         super().__init__()
         self.strict = strict
 
-    def add(self, path, reason):
+    def add(self, path, reason, fault=True):
         """Notes one item that was left out.
 
         Args:
             path: the file at fault.
             reason: what was found and what was expected.
+            fault: false for what is left out by the corpus's own rules, such as a face that shows no emotion.
 
         Raises:
-            InputError: always under `strict`.
+            InputError: under `strict`, for a fault.
         """
-        if self.strict:
+        path, reason = printable(path), printable(reason)
+        if self.strict and fault:
             raise InputError(f"{path}: {reason}")
-        self.append((str(path), str(reason)))
+        self.append((path, reason))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,11 +144,13 @@ class Corpus:
         name: name of the corpus.
         samples: list of `Sample`.
         skipped: the `SkipLog` of the reader.
+        differences: sentences, where what was read differs from the official counts of the corpus; none for a subset.
     """
 
     name: str
     samples: list
     skipped: SkipLog
+    differences: tuple = ()
 
     @property
     def label_names(self):

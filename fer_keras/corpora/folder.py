@@ -4,11 +4,12 @@ import csv
 import pathlib
 
 from fer_keras.corpora.corpus import Sample
+from fer_keras.corpora.landmarks import read_landmarks
 from fer_keras.emotions import canonical
 from fer_keras.errors import InputError
 
 LABELS_FILE = "labels.csv"
-_KNOWN = ("path", "label", "subject", "sequence", "frame", "occlusion")
+_KNOWN = ("path", "label", "subject", "sequence", "frame", "occlusion", "mask", "landmarks")
 
 
 def read(directory, skips):
@@ -16,18 +17,19 @@ def read(directory, skips):
 
     Columns: `path` (relative to the folder) and `label` are required; an empty label means unlabelled. Optional are
     `subject` (every picture is its own subject where it is missing or empty), `sequence` (stills or frames that belong
-    together), `frame` (a number; empty for a single picture) and `occlusion`. Other columns become attributes.
+    together), `frame` (a number; empty for a single picture), `occlusion` (what covers the face), `mask` (a picture of
+    the same size, not black where it does) and `landmarks` (a file of 68 rows `x y`, in pixels). Other columns become
+    attributes.
 
     Args:
         directory: the folder.
-        skips: `SkipLog` for rows whose picture does not exist.
+        skips: `SkipLog` for rows with an unknown label or another fault, and those whose picture does not exist.
 
     Returns:
         A list of `Sample` in the order of the rows.
 
     Raises:
-        InputError: no folder or no `labels.csv`, a column is missing, or a row holds an unknown label or a frame that
-            is no number; the message names file and line.
+        InputError: no folder or no `labels.csv`, a column is missing, or it is no such table.
     """
     directory = pathlib.Path(directory)
     file = directory / LABELS_FILE
@@ -42,11 +44,16 @@ def read(directory, skips):
                 found = ", ".join(rows.fieldnames or ()) or "an empty file"
                 raise InputError(f"{file}: line 1: column {missing[0]!r} is missing; found {found}")
             for row in rows:
-                sample = _sample(directory, f"{file}: line {rows.line_num}", row)
+                where = f"line {rows.line_num}"
+                try:
+                    sample = _sample(directory, row)
+                except InputError as error:
+                    skips.add(file, f"{where}: {error}")
+                    continue
                 if _is_file(sample.image):
                     samples.append(sample)
                 else:
-                    skips.add(sample.image, f"no such file; named in {LABELS_FILE}, line {rows.line_num}")
+                    skips.add(sample.image, f"no such file; named in {LABELS_FILE}, {where}")
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file}: not a UTF-8 text file of comma-separated values: {error}") from error
     return samples
@@ -59,27 +66,26 @@ def _is_file(path):
         return False
 
 
-def _sample(directory, where, row):
+def _sample(directory, row):
     if not row["path"]:
-        raise InputError(f"{where}: the path is empty; expected the picture's path relative to {directory}")
-    label, frame = row["label"] or "", row.get("frame") or "-1"
-    if label:
-        try:
-            label = canonical(label)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
-    try:
-        frame = int(frame)
-    except ValueError:
-        raise InputError(f"{where}: frame is {frame!r}; expected a whole number, or nothing") from None
-    subject = row.get("subject") or row["path"]
+        raise InputError("the path is empty; expected the picture's path relative to the folder")
+    frame = (row.get("frame") or "-1").strip()
+    if not frame.removeprefix("-").isdecimal() or len(frame) > 9:  # more digits would not fit into a record
+        raise InputError(f"frame is {frame[:40]!r}; expected a whole number, or nothing")
+    landmarks = None
+    if row.get("landmarks"):
+        landmarks = read_landmarks(directory / row["landmarks"])
+        if landmarks is None:
+            raise InputError(f"{row['landmarks']}: expected a file of 68 landmarks, rows of x and y in pixels")
     return Sample(
         corpus="folder",
-        subject=subject,
+        subject=row.get("subject") or row["path"],
         sequence=row.get("sequence") or row["path"],
         image=directory / row["path"],
-        label=label,
-        frame=frame,
+        label=canonical(row["label"]) if row["label"] else "",
+        frame=int(frame),
+        landmarks=landmarks,
         occlusion=row.get("occlusion") or "none",
+        mask=directory / row["mask"] if row.get("mask") else None,
         attributes={name: value for name, value in row.items() if name not in _KNOWN and name and value},
     )

@@ -1,109 +1,79 @@
 """From a corpus on disk to face records: detect, align, crop, write."""
 
+import collections
+import contextlib
 import hashlib
+import importlib.util
 import json
+import os
 import pathlib
+import threading
 
-import cv2
-import numpy as np
-
-from fer_keras.corpora.records import make_record, write_records
+from fer_keras.corpora.folds import assign_folds
+from fer_keras.corpora.shards import SHARD_SIZE, ShardWriter, plan_shards
 from fer_keras.errors import InputError
-from fer_keras.faces.align import align_face, alignment_matrix, landmarks_to_eyes, transform_points
-from fer_keras.faces.blaze_face import BlazeFace
-from fer_keras.faces.image import encode_png
 from fer_keras.json_file import write_json
 
-CROP_SIZE = 112  # pixels; models resize to their own input
 MANIFEST_FILE = "manifest.json"
-_SHARD_SIZE = 256
+_NOTES = ".notes"
+_IN_PROCESS = 4  # shards that are done before other processes have started
 
 
-def face_record(sample, detector=None):
-    """Makes the record of one sample: its face found, aligned and cropped.
-
-    Landmarks that the corpus brings place the eyes; else the detector finds the face, the largest where there are
-    several.
-
-    Args:
-        sample: a `Sample`.
-        detector: a `FaceDetector`; the default is `BlazeFace`.
-
-    Returns:
-        A `tf.train.Example`, see `fer_keras.corpora.records`.
-
-    Raises:
-        InputError: the picture cannot be read or shows no face.
-    """
-    image = sample.read()
-    if sample.cropped:
-        return make_record(_encode(_fit_square(image)), sample)
-    landmarks = sample.landmarks
-    if landmarks is not None:
-        eyes = landmarks_to_eyes(landmarks)
-    else:
-        faces = (detector or BlazeFace()).detect([image])[0]
-        if not faces:
-            raise InputError(f"{sample.place}: no face found; expected a picture of a face")
-        face = max(faces, key=lambda one: (one.box[2] - one.box[0]) * (one.box[3] - one.box[1]))
-        eyes, landmarks = face.eyes, face.landmarks
-    if landmarks is not None:
-        landmarks = transform_points(landmarks, alignment_matrix(eyes, CROP_SIZE)) / CROP_SIZE
-    return make_record(_encode(align_face(image, eyes, CROP_SIZE)), sample, landmarks)
-
-
-def _fit_square(image):
-    """A picture that is a crop already: as it is if small and square, else resized; enlarging would add nothing."""
-    height, width = image.shape[:2]
-    side = min(CROP_SIZE, max(height, width))
-    return image if height == width == side else cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-
-
-def _encode(crop):
-    """PNG; of one channel where the crop is grey, which takes a third of the space."""
-    grey = crop[..., 0]
-    is_grey = np.array_equal(grey, crop[..., 1]) and np.array_equal(grey, crop[..., 2])
-    return encode_png(np.ascontiguousarray(grey) if is_grey else crop)
-
-
-def prepare(corpus, out, on_progress=None):
+def prepare(corpus, out, faces="blaze_face", folds=10, workers=None, runner=None, runner_options=(), on_progress=None):
     """Writes a corpus as face records with a manifest.
 
-    The folder holds shards `faces-00000-of-00004.tfrecord.gz` and, written last, `manifest.json` with counts, the
-    subjects by label and every skipped picture with its reason. A run that was interrupted continues; one that is
-    complete is left as it is.
+    The folder holds shards `faces-00000-of-00004.tfrecord.gz` and, written last, `manifest.json`: faces by label,
+    subject and fold, every skipped picture with its reason, the shards with their SHA-256. A run that was interrupted
+    continues; one that is complete is left as it is. The same corpus gives the same bytes, whatever runs it.
 
     Args:
         corpus: a `Corpus`.
-        out: folder to write.
+        out: folder to write; every worker must see it.
+        faces: how faces are found where the corpus does not say: a name of `fer_keras.faces.DETECTORS`, or `"cropped"`
+            for pictures that are face crops already.
+        folds: int, the folds that the manifest counts by; fewer where there are fewer subjects.
+        workers: int, processes; by default the processor's cores for a large corpus (needs apache-beam), 1 for a small
+            one.
+        runner: name of a Beam runner to use instead of this machine's processes, such as `"DaskRunner"`.
+        runner_options: list of options of the runner, such as `"--dask_client_address=tcp://host:8786"`.
         on_progress: optional callable `(done, total)` over pictures.
 
     Returns:
-        The manifest, a dict; `"shards"` lists the record files.
+        The manifest, a dict; `"shards"` lists the paths of the record files, `"sha256"` has their digests by name.
 
     Raises:
-        InputError: `out` holds the records of something else, or no face is left.
+        InputError: `out` holds the records of something else, no face is left, or apache-beam is missing.
     """
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    fingerprint = corpus_fingerprint(corpus)
-    _claim(out, fingerprint)
+    _claim(out, corpus_fingerprint(corpus) + faces)
     manifest_file = out / MANIFEST_FILE
     if not manifest_file.exists():
-        write_json(manifest_file, {**_write_shards(corpus, out, on_progress), "fingerprint": fingerprint})
+        shards = plan_shards(list(enumerate(corpus.samples)), out, out / _NOTES, size=SHARD_SIZE)
+        writer = ShardWriter(faces, corpus.skipped.strict)
+        total = len(corpus.samples)
+        if workers is None:
+            workers = (os.cpu_count() or 1) if len(shards) > _IN_PROCESS and _has_beam() else 1
+        if workers == 1 and not runner:
+            _write_here(shards, writer, total, on_progress)
+        else:
+            _write_on_beam(shards, writer, total, on_progress, runner or "DirectRunner", workers, runner_options)
+        write_json(manifest_file, _manifest(corpus, shards, faces, folds))
     manifest = json.loads(manifest_file.read_text())
     if not manifest["faces"]:
         path, reason = manifest["skipped"][0]
         raise InputError(f"no face was found in {manifest['pictures']} pictures; the first: {path}: {reason}")
-    return {**manifest, "shards": [str(out / name) for name in manifest["shards"]]}
+    return {**manifest, "shards": [str(out / name) for name in manifest["sha256"]]}
 
 
 def corpus_fingerprint(corpus):
     """Identifies what a corpus holds without reading pictures: keys, labels, sizes and times of change."""
     digest = hashlib.sha256()
+    state, of = None, None
     for sample in corpus.samples:
-        state = sample.image.stat()
-        digest.update(f"{sample.key}|{sample.label}|{state.st_size}|{state.st_mtime_ns}\n".encode())
+        if sample.image != of:
+            state, of = sample.image.stat(), sample.image
+        digest.update(f"{sample.key}|{sample.label}|{sample.votes}|{state.st_size}|{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
@@ -114,46 +84,86 @@ def _claim(out, fingerprint):
             raise InputError(f"{out}: is not empty; expected a new folder, or one that `prepare` wrote")
         claim.write_text(fingerprint)
     elif claim.read_text() != fingerprint:
-        raise InputError(f"{out}: holds the faces of another or an older corpus; choose another folder, or remove it")
+        raise InputError(
+            f"{out}: holds the faces of another or an older corpus, or found in another way; "
+            "choose another folder, or remove it"
+        )
 
 
-def _write_shards(corpus, out, on_progress):
-    detector = None if all(sample.landmarks is not None for sample in corpus.samples) else BlazeFace()
-    total = len(corpus.samples)
-    shards = range(0, total, _SHARD_SIZE)
-    names, skipped, counts = [], [], {}
-    for number, start in enumerate(shards):
-        name = f"faces-{number:05d}-of-{len(shards):05d}.tfrecord.gz"
-        notes = out / f".{name}.json"  # the shard's counts and skipped pictures; written after the shard
-        if not notes.exists():
-            records, skips, faces = [], [], {}
-            for offset, sample in enumerate(corpus.samples[start : start + _SHARD_SIZE]):
-                try:
-                    records.append(face_record(sample, detector))
-                    faces[sample.label] = faces.get(sample.label, 0) + 1
-                except InputError as error:
-                    if corpus.skipped.strict:
-                        raise
-                    skips.append((sample.place, str(error).removeprefix(f"{sample.place}: ")))
-                if on_progress:
-                    on_progress(start + offset + 1, total)
-            write_records(out / name, records)
-            write_json(notes, {"skipped": skips, "faces": faces})
-        shard = json.loads(notes.read_text())
-        names.append(name)
-        skipped += shard["skipped"]
-        for label, count in shard["faces"].items():
-            counts[label] = counts.get(label, 0) + count
-    subjects = {
-        label: sorted({sample.subject for sample in corpus.samples if sample.label == label})
-        for label in corpus.label_names
-    }
+def _has_beam():
+    return importlib.util.find_spec("apache_beam") is not None
+
+
+def _write_here(shards, writer, total, on_progress):
+    missing = [shard for shard in shards if not shard.is_written()]
+    done = total - sum(len(shard.samples) for shard in missing)
+
+    def one_more():
+        nonlocal done
+        done += 1
+        if on_progress:
+            on_progress(done, total)
+
+    for shard in missing:
+        writer(shard, one_more)
+
+
+def _write_on_beam(shards, writer, total, on_progress, runner, workers, options):
+    if not _has_beam():
+        raise InputError("several workers need apache-beam; run: pip install 'fer-keras[beam]', or use one worker")
+    from fer_keras.corpora.beam_shards import run_writer
+
+    with _watch(shards, total, on_progress):
+        run_writer([shard for shard in shards if not shard.is_written()], writer, runner, workers, options)
+    missing = [shard.records for shard in shards if not shard.is_written()]
+    if missing:
+        raise InputError(f"{missing[0]}: was not written; the workers of {runner} must see this folder")
+
+
+@contextlib.contextmanager
+def _watch(shards, total, on_progress, every=0.5):
+    """Tells the progress by the notes on disk, which every worker of every runner writes."""
+    stop = threading.Event()
+
+    def look():
+        over = False
+        while not over:
+            over = stop.wait(every)
+            on_progress(sum(len(shard.samples) for shard in shards if shard.is_written()), total)
+
+    thread = threading.Thread(target=look, daemon=True)
+    if on_progress:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if on_progress:
+            thread.join()
+
+
+def _manifest(corpus, shards, faces, folds):
+    notes = [shard.read_notes() for shard in shards]
+    found = [corpus.samples[place] for note in notes for place in note["faces"]]
+    subjects = corpus.subjects
+    by_label = collections.Counter(sample.label for sample in found)
+    by_subject = collections.Counter(sample.subject for sample in found)
+    people = {label: {sample.subject for sample in found if sample.label == label} for label in corpus.label_names}
+    folds = min(folds, len(subjects))
+    fold_of = assign_folds(subjects, folds) if folds > 1 else {}
+    by_fold = collections.Counter(fold_of.get(sample.subject) for sample in found)
     return {
         "corpus": corpus.name,
-        "pictures": total + len(corpus.skipped),
-        "faces": sum(counts.values()),
-        "faces_by_label": {label: counts.get(label, 0) for label in corpus.label_names},
-        "subjects_by_label": subjects,
-        "skipped": [*corpus.skipped, *skipped],
-        "shards": names,
+        "faces_found_by": faces,
+        "pictures": len(corpus.samples) + len(corpus.skipped),
+        "faces": len(found),
+        "faces_by_label": {label: by_label[label] for label in corpus.label_names},
+        "subjects": len(by_subject),
+        "subjects_by_label": {label: len(names) for label, names in people.items()},
+        # Where every picture is its own subject, a line for each would say nothing.
+        "faces_by_subject": dict(sorted(by_subject.items())) if 2 * len(by_subject) <= len(found) else {},
+        "faces_by_fold": [by_fold[fold] for fold in range(folds)] if fold_of else [],
+        "differences": list(corpus.differences),
+        "skipped": [*map(list, corpus.skipped), *(item for note in notes for item in note["skipped"])],
+        "sha256": {pathlib.Path(shard.records).name: note["sha256"] for shard, note in zip(shards, notes, strict=True)},
     }

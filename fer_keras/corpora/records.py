@@ -22,6 +22,7 @@ FEATURES = {
     "sequence": tf.io.FixedLenFeature([], tf.string),
     "frame": tf.io.FixedLenFeature([], tf.int64),  # -1 for a single picture
     "landmarks": tf.io.FixedLenFeature([136], tf.float32, [0.0] * 136),  # x y in [0, 1] of the crop; zeros if unknown
+    "order": tf.io.FixedLenFeature([], tf.int64, -1),  # the sample's place in its corpus
     "action_units": tf.io.RaggedFeature(tf.string),  # "code:intensity"
     "split": tf.io.FixedLenFeature([], tf.string, ""),  # the corpus's own part: train, validation, test, "" if none
     "attributes": tf.io.RaggedFeature(tf.string),  # "name=value", sorted
@@ -32,13 +33,14 @@ FEATURES = {
 _OPTIONS = tf.io.TFRecordOptions(compression_type="GZIP")
 
 
-def make_record(image_encoded, sample, landmarks=None):
+def make_record(image_encoded, sample, landmarks=None, mask_encoded=b""):
     """Packs one face crop.
 
     Args:
         image_encoded: bytes, PNG or JPEG of the crop.
         sample: the `Sample` that the crop was taken from.
         landmarks: float array of shape `(68, 2)`, x and y in [0, 1] of the crop, or `None`.
+        mask_encoded: bytes, PNG of the crop's occluded pixels, or `b""`.
 
     Returns:
         A `tf.train.Example` as `FEATURES` describes.
@@ -59,6 +61,8 @@ def make_record(image_encoded, sample, landmarks=None):
         "attributes": text(*(f"{name}={value}" for name, value in sorted(sample.attributes.items()))),
         "occlusion": text(sample.occlusion),
     }
+    if mask_encoded:
+        features["occlusion/mask"] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[mask_encoded]))
     if sample.votes:
         features["label/votes"] = tf.train.Feature(float_list=tf.train.FloatList(value=sample.votes))
     if landmarks is not None:

@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 
 from fer_keras.errors import InputError
+from fer_keras.landmarks import MIRRORED_LANDMARKS
 
 # The left half and the midline of the mean face, index: (x, y, z). 0-67 are the iBUG landmarks, the rest helps drawing.
 _LEFT_HALF = {
@@ -38,12 +39,9 @@ _POINTS = 90
 
 def _mirror_table():
     table = np.arange(_POINTS)
-    for first, last in ((0, 16), (17, 26), (31, 35), (48, 54), (55, 59), (60, 64), (65, 67), (68, 69), (70, 78)):
+    table[:68] = MIRRORED_LANDMARKS
+    for first, last in ((68, 69), (70, 78), (79, 87), (88, 89)):
         table[first : last + 1] = np.arange(last, first - 1, -1)
-    table[79:88] = np.arange(87, 78, -1)
-    table[88:90] = (89, 88)
-    table[36:42] = (45, 44, 43, 42, 47, 46)
-    table[42:48] = (39, 38, 37, 36, 41, 40)
     return table
 
 

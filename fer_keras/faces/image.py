@@ -65,7 +65,7 @@ def decode_image(encoded, name="image"):
     encoded = np.frombuffer(encoded, np.uint8)
     if encoded.size == 0:
         raise InputError(f"{name}: is empty, expected an image")
-    _check_size(name, *_size_in_header(encoded))
+    check_size(name, *_size_in_header(encoded))
     try:
         pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     except (cv2.error, MemoryError):
@@ -74,7 +74,7 @@ def decode_image(encoded, name="image"):
         raise InputError(
             f"{name}: is not an image or is damaged ({encoded.size} bytes), expected PNG, JPEG or the like"
         )
-    _check_size(name, pixels.shape[1], pixels.shape[0])
+    check_size(name, pixels.shape[1], pixels.shape[0])
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
@@ -95,7 +95,17 @@ def printable(path):
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _check_size(name, width, height):
+def check_size(name, width, height):
+    """Refuses pictures beyond the limits of this module.
+
+    Args:
+        name: what the message calls the picture.
+        width: pixels.
+        height: pixels.
+
+    Raises:
+        InputError: a side or the area is too small or too large.
+    """
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{name}: is {width}×{height} pixels, expected at least {MIN_SIDE}×{MIN_SIDE}")
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from fer_keras.landmarks import MIRRORED_LANDMARKS
+
 # Triplets of the 68 iBUG landmarks; the angle is at the middle one. The image-right half mirrors the image-left half.
 _LEFT = (
     [(17, 18, 19), (18, 19, 20), (19, 20, 21)]  # bend of the brow
@@ -17,13 +19,8 @@ _MIDLINE = (
     + [(50, 51, 52), (48, 51, 54), (56, 57, 58), (48, 57, 54)]  # outer lips
     + [(61, 62, 63), (60, 62, 64), (65, 66, 67), (60, 66, 64)]  # inner lips
 )
-_MIRRORED = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1)]
-    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
-    + [*range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1)]
-)
 
-KEY_POINT_TRIPLETS = np.array([*_LEFT, *_MIRRORED[np.array(_LEFT)], *_MIDLINE])
+KEY_POINT_TRIPLETS = np.array([*_LEFT, *MIRRORED_LANDMARKS[np.array(_LEFT)], *_MIDLINE])
 """int array of shape `(47, 3)`: the triplets of landmarks whose angles `KeyPointAngles` compares."""
 KEY_POINT_TRIPLETS.flags.writeable = False
 

@@ -5,7 +5,7 @@ import json
 import pathlib
 
 from fer_keras.corpora.face_set import load_faces
-from fer_keras.corpora.folds import assign_folds
+from fer_keras.corpora.folds import deal_folds
 from fer_keras.corpora.prepare import corpus_fingerprint, prepare
 from fer_keras.errors import InputError
 from fer_keras.evaluation.cross_validation import cross_validate
@@ -18,7 +18,7 @@ class _Quiet:
         """Shows nothing."""
 
 
-def train_run(corpus, out, config, folds=10, resume=False, on_progress=None):
+def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False, on_progress=None):
     """Prepares a corpus, cross-validates on it and trains a model on everyone.
 
     The folder gets `run.json` (what was asked for), `records/`, `folds/`, `results.json` and `model/`, a preset.
@@ -28,6 +28,7 @@ def train_run(corpus, out, config, folds=10, resume=False, on_progress=None):
         out: the run's folder.
         config: `StaticConfig`.
         folds: int, number of subject-wise folds; 0 trains the model only.
+        fold_rule: how subjects are dealt out to folds, see `fer_keras.corpora.deal_folds`.
         resume: continue the run in `out`; the same corpus and configuration are expected.
         on_progress: optional object with `update(name, done, total, note)`.
 
@@ -42,17 +43,19 @@ def train_run(corpus, out, config, folds=10, resume=False, on_progress=None):
     label_names = corpus.label_names
     if len(label_names) < 2:
         raise InputError(f"training needs pictures of at least 2 labels, received only {', '.join(label_names)}")
-    fold_of = assign_folds(corpus.subjects, folds) if folds else {}
+    fold_of = deal_folds(corpus, folds, fold_rule, config.seed) if folds else {}
+    folds = max(fold_of.values(), default=-1) + 1
     asked = {
         "corpus": corpus.name,
         "fingerprint": corpus_fingerprint(corpus),
         "label_names": list(label_names),
         "folds": folds,
+        "fold_rule": fold_rule,
         "config": dataclasses.asdict(config),
     }
     _claim(out, asked, resume)
 
-    manifest = prepare(corpus, out / "records", lambda done, total: progress.update("faces", done, total))
+    manifest = prepare(corpus, out / "records", on_progress=lambda done, total: progress.update("faces", done, total))
     lost = [label for label, count in manifest["faces_by_label"].items() if not count]
     if lost:
         raise InputError(f"no face was found on any picture labelled {lost[0]}; leave the label out (--labels)")

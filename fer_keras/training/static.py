@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fer_keras.augmentation import augment_faces
 from fer_keras.errors import InputError
 from fer_keras.layers import IslandLoss
 from fer_keras.models import AlexNetEmotion
-from fer_keras.training.augmentation import augment_faces
 from fer_keras.training.checkpoint import TrainingCheckpoint
 from fer_keras.training.reseed import Reseed
 

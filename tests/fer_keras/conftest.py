@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -16,3 +18,12 @@ def toy_faces():
     sequences = np.array([f"s{row // 7}/{row % 7}" for row in range(70)])
     names = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
     return FaceSet(images, labels, subjects, sequences, names)
+
+
+@pytest.fixture(scope="session")
+def tiny_ck_plus(tmp_path_factory):
+    """The built-in corpus of three people with four frames a sequence: 63 labelled pictures."""
+    from fer_keras.corpora import synthetic
+
+    size = dataclasses.replace(synthetic.SIZES["small"], subjects=3, frames=4)
+    return synthetic.write_ck_plus(tmp_path_factory.mktemp("corpus") / "ck_plus", size=size)

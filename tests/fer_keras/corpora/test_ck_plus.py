@@ -109,7 +109,17 @@ def test_landmarks_and_facs_may_be_missing(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [None, b"", b"   1.0e+02\n" * 68, LANDMARKS.encode()[:-40], b"\xff\xfe" * 50, b"nan nan\n" * 68, b"a b\n" * 68],
+    [
+        None,
+        b"",
+        b"   1.0e+02\n" * 68,
+        LANDMARKS.encode()[:-40],
+        b"\xff\xfe" * 50,
+        b"nan nan\n" * 68,
+        b"a b\n" * 68,
+        b"5 5\n" * 68,
+        b"1e9 5\n" * 36 + b"-1e9 5\n" * 32,
+    ],
 )
 def test_broken_landmarks_are_none(tmp_path, content):
     add_sequence(tmp_path, "S005", "001")
@@ -121,19 +131,27 @@ def test_broken_landmarks_are_none(tmp_path, content):
 @pytest.mark.parametrize("content", ["", "happy", "   8.0000000e+00\n", "   1.5000000e+00\n", "nan", "1 2", "\x00"])
 def test_a_label_that_cannot_be_understood(tmp_path, content):
     add_sequence(tmp_path, "S005", "001", label=content)
+    add_sequence(tmp_path, "S010", "002", label="   7.0000000e+00\n")
     path = tmp_path / "Emotion/S005/001/S005_001_00000005_emotion.txt"
-    with pytest.raises(InputError) as error:
-        read(tmp_path)
-    message = str(error.value)
-    assert message.startswith(f"{path}: found {content.strip()!r}; expected one number of 0 neutral, 1 anger")
-    assert "\n" not in message
+    skips = SkipLog()
+    assert {sample.sequence for sample in ck_plus.read(tmp_path, skips)} == {"S010_002"}
+    ((place, reason),) = skips
+    assert place == str(path)
+    assert reason.startswith(f"found {content.strip()!r}; expected one number of 0 neutral, 1 anger")
+    assert "\n" not in reason
+    with pytest.raises(InputError, match=r"00000005_emotion\.txt: found"):
+        ck_plus.read(tmp_path, SkipLog(strict=True))
 
 
 def test_two_labels_of_one_sequence(tmp_path):
     add_sequence(tmp_path, "S005", "001")
+    add_sequence(tmp_path, "S010", "002")
     (tmp_path / "Emotion/S005/001/S005_001_00000009_emotion.txt").write_text("1")
-    with pytest.raises(InputError, match=r"00000009_emotion\.txt: second label of this sequence"):
-        read(tmp_path)
+    skips = SkipLog()
+    assert {sample.sequence for sample in ck_plus.read(tmp_path, skips)} == {"S010_002"}
+    ((path, reason),) = skips
+    assert path == str(tmp_path / "Emotion/S005/001/S005_001_00000009_emotion.txt")
+    assert reason.startswith("second label of this sequence; expected one number of")
 
 
 def test_missing_folders(tmp_path):
@@ -156,6 +174,12 @@ def test_what_is_left_out_is_logged(tmp_path):
     assert [path for path, _ in skips] == [str(stray), str(tmp_path / "cohn-kanade-images/S005/002")]
     with pytest.raises(InputError, match="no frame number"):
         ck_plus.read(tmp_path, SkipLog(strict=True))
+
+
+def test_all_sequences_are_counted(official):
+    assert ck_plus.count_all(official) == {"sequences": 4, "subjects": 3}
+    (official / "cohn-kanade-images/S012/001").mkdir(parents=True)
+    assert ck_plus.count_all(official) == {"sequences": 4, "subjects": 3}
 
 
 def test_round_trip_of_the_built_in_corpus(tmp_path):

@@ -1,3 +1,5 @@
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -49,17 +51,34 @@ def test_missing_picture_is_skipped_and_named(make_folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,label\na.png,happy\nb.png,bored\n", r"labels\.csv: line 3: unknown label 'bored'"),
-        ("path,label,frame\na.png,happy,one\n", r"line 2: frame is 'one'; expected a whole number"),
         ("path,emotion\na.png,happy\n", r"line 1: column 'label' is missing; found path, emotion"),
         ("", r"column 'path' is missing; found an empty file"),
-        ("path,label\n,happy\n", r"line 2: the path is empty"),
         (b"path,label\n\xff\xfe.png,happy\n", "not a UTF-8 text file"),
     ],
 )
-def test_bad_tables_name_the_line(make_folder, text, message):
+def test_what_is_no_such_table_is_refused(make_folder, text, message):
     with pytest.raises(InputError, match=message):
         folder.read(make_folder(text), SkipLog())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,label\nb.png,bored\na.png,happy\n", r"line 2: unknown label 'bored'"),
+        ("path,label,frame\nb.png,happy,one\na.png,happy,1\n", r"line 2: frame is 'one'; expected a whole number"),
+        (f"path,label,frame\nb.png,happy,{'9' * 30}\na.png,happy,\n", r"line 2: frame is '999999.*expected a whole"),
+        ("path,label\n,happy\na.png,happy\n", r"line 2: the path is empty"),
+        ("path,label,landmarks\nb.png,sad,b.txt\na.png,happy,\n", r"line 2: b\.txt: expected a file of 68 landmarks"),
+    ],
+)
+def test_a_bad_row_is_skipped_by_its_line(make_folder, text, message):
+    directory, skips = make_folder(text), SkipLog()
+    assert [sample.image.name for sample in folder.read(directory, skips)] == ["a.png"]
+    ((path, reason),) = skips
+    assert path.endswith("labels.csv")
+    assert re.match(message, reason)
+    with pytest.raises(InputError, match=r"labels\.csv: " + message):
+        folder.read(directory, SkipLog(strict=True))
 
 
 def test_byte_order_mark_is_no_part_of_a_column(make_folder):

@@ -1,4 +1,10 @@
-import dataclasses
+import hashlib
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import time
 
 import cv2
 import numpy as np
@@ -7,16 +13,11 @@ import pytest
 from fer_keras import corpora
 from fer_keras.corpora import prepare as prepare_module
 from fer_keras.corpora import synthetic
-from fer_keras.corpora.prepare import CROP_SIZE, face_record, prepare
+from fer_keras.corpora.prepare import prepare
 from fer_keras.corpora.records import read_records
+from fer_keras.corpora.shards import CROP_SIZE, ShardWriter
 from fer_keras.errors import InputError
 from fer_keras.faces.align import EYE_DISTANCE, EYE_LINE, landmarks_to_eyes
-
-
-@pytest.fixture(scope="session")
-def tiny_ck_plus(tmp_path_factory):
-    size = dataclasses.replace(synthetic.SIZES["small"], subjects=3, frames=4)
-    return synthetic.write_ck_plus(tmp_path_factory.mktemp("corpus") / "ck_plus", size=size)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_records_are_aligned_crops(tiny_ck_plus, tmp_path):
 
 
 def test_interrupted_run_continues_to_the_same_bytes(tiny_ck_plus, tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare_module, "_SHARD_SIZE", 20)
+    monkeypatch.setattr(prepare_module, "SHARD_SIZE", 20)
     corpus = corpora.read("ck_plus", tiny_ck_plus)
     whole = prepare(corpus, tmp_path / "whole")
 
@@ -80,8 +81,10 @@ def test_pictures_without_a_face_are_skipped_with_a_reason(faceless_folder, tmp_
     reasons = {path.rpartition("/")[2]: reason for path, reason in manifest["skipped"]}
     assert "no face found" in reasons["grey.png"]
     assert set(reasons) == {"grey.png", "broken.png"}
+    assert manifest["faces_by_label"] == {"happiness": 1, "sadness": 0}
+    assert manifest["subjects_by_label"] == {"happiness": 1, "sadness": 0}
     # Subjects keep their folds whether or not their faces were found.
-    assert manifest["subjects_by_label"]["sadness"] == ["b", "c"]
+    assert manifest["faces_by_fold"] == [1, 0, 0]
 
 
 def test_strict_stops_at_the_first(faceless_folder, tmp_path):
@@ -120,7 +123,100 @@ def test_the_largest_face_counts(faceless_folder):
     from fer_keras.faces.align import align_face
     from fer_keras.faces.image import decode_image, read_image
 
-    record = face_record(sample, TwoFaces())
+    writer = ShardWriter()
+    writer._detector = TwoFaces()
+    record = writer.record(sample)
     expected = align_face(read_image(sample.image), np.array([[50.0, 60.0], [90.0, 60.0]]), CROP_SIZE)
     crop = decode_image(record.features.feature["image/encoded"].bytes_list.value[0])
     np.testing.assert_array_equal(crop, expected)
+
+
+def records_of(directory):
+    """The bytes of everything that a finished `prepare` leaves, by name, and no file besides."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.tfx
+def test_processes_and_a_dask_cluster_write_the_same_bytes(tiny_ck_plus, tmp_path, monkeypatch):
+    pytest.importorskip("apache_beam")
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(prepare_module, "SHARD_SIZE", 10)
+    corpus = corpora.read("ck_plus", tiny_ck_plus)
+    prepare(corpus, tmp_path / "here", workers=1)
+    seen = []
+    prepare(corpus, tmp_path / "two", workers=2, on_progress=lambda *count: seen.append(count))
+    assert seen[-1] == (63, 63)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, worker_dashboard_address=None
+    ) as cluster:
+        option = f"--dask_client_address={cluster.scheduler_address}"
+        prepare(corpus, tmp_path / "dask", runner="DaskRunner", runner_options=[option])
+    expected = records_of(tmp_path / "here")
+    assert len([name for name in expected if name.endswith(".tfrecord.gz")]) == 7
+    assert records_of(tmp_path / "two") == expected
+    assert records_of(tmp_path / "dask") == expected
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_a_rerun_writes_the_same_bytes(tiny_ck_plus, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare_module, "SHARD_SIZE", 4)
+    corpus = corpora.read("ck_plus", tiny_ck_plus)
+    prepare(corpus, tmp_path / "whole", workers=1)
+    program = """
+import sys
+from fer_keras import corpora
+from fer_keras.corpora import prepare
+prepare.SHARD_SIZE = 4
+prepare.prepare(corpora.read("ck_plus", sys.argv[1]), sys.argv[2], workers=1)
+"""
+    out = tmp_path / "killed"
+    moment = random.Random(time.time_ns())
+    shards = moment.randrange(1, 15)
+    with subprocess.Popen([sys.executable, "-c", program, str(tiny_ck_plus), str(out)]) as killed:
+        while len(list(out.glob("*.tfrecord.gz"))) < shards and killed.poll() is None:
+            time.sleep(0.0005)
+        time.sleep(moment.uniform(0, 0.005))
+        killed.kill()
+    prepare(corpus, out, workers=1)
+    left = {name: content for name, content in records_of(out).items() if not name.endswith(".tmp")}
+    assert left == records_of(tmp_path / "whole"), f"killed after {shards} shards"
+
+
+def test_without_beam_several_workers_are_refused(tiny_ck_plus, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare_module, "_has_beam", lambda: False)
+    corpus = corpora.read("ck_plus", tiny_ck_plus, labels=["fear"])
+    with pytest.raises(InputError, match=r"pip install 'fer-keras\[beam\]'"):
+        prepare(corpus, tmp_path / "out", workers=2)
+    assert prepare(corpus, tmp_path / "out")["faces"] == 9
+
+
+def test_crops_are_taken_as_they_are(faceless_folder, tmp_path):
+    manifest = prepare(corpora.read("folder", faceless_folder), tmp_path / "out", faces="cropped")
+    assert manifest["faces"] == 2  # all but the file that is no picture
+    with pytest.raises(InputError, match="found in another way"):
+        prepare(corpora.read("folder", faceless_folder), tmp_path / "out")
+
+
+def test_the_manifest_counts_and_names_digests(tiny_ck_plus, tmp_path):
+    manifest = prepare(corpora.read("ck_plus", tiny_ck_plus), tmp_path / "out", folds=10)
+    assert manifest["faces_by_subject"] == {"S005": 21, "S006": 21, "S007": 21}
+    assert manifest["faces_by_fold"] == [21, 21, 21]
+    (path,) = manifest["shards"]
+    (digest,) = manifest["sha256"].values()
+    assert digest == hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def test_report(tiny_ck_plus, faceless_folder, tmp_path):
+    pytest.importorskip("jinja2")
+    from fer_keras.corpora.prepare_report import write_report
+
+    manifest = prepare(corpora.read("folder", faceless_folder), tmp_path / "out")
+    write_report(manifest, tmp_path / "report.html", "fer-keras prepare --data '<x>'")
+    page = (tmp_path / "report.html").read_text()
+    assert "no face found" in page
+    assert "broken.png" in page
+    assert "&lt;x&gt;" in page
+    assert not re.search(r"(?:src|href)=\"(?!data:|#)", page)
