@@ -149,7 +149,7 @@ def test_prepare_selects(run, folder, tmp_path):
         (["train", "--corpus", "folder", "--data", "{folder}/nowhere"], "nowhere: no such folder"),
         (["train", "--corpus", "folder", "--data", "{tmp}"], "no labels.csv found"),
         (["train", "--corpus", "folder"], "--data is missing"),
-        (["train", "--corpus", "jaffe", "--data", "{folder}"], "unknown corpus 'jaffe'; expected one of"),
+        (["train", "--corpus", "ferplus", "--data", "{folder}"], "unknown corpus 'ferplus'; expected one of"),
         (
             ["train", "--corpus", "folder", "--data", "{folder}", "--folds", "10"],
             "4 labelled subjects, fewer than the 10",

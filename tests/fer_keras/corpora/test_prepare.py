@@ -220,3 +220,16 @@ def test_report(tiny_ck_plus, faceless_folder, tmp_path):
     assert "broken.png" in page
     assert "&lt;x&gt;" in page
     assert not re.search(r"(?:src|href)=\"(?!data:|#)", page)
+
+
+def test_load_gives_the_faces_that_prepare_writes(tiny_ck_plus, tmp_path):
+    from fer_keras.corpora.face_set import load_faces
+
+    dataset, info = corpora.load("ck_plus", tiny_ck_plus)
+    manifest = prepare(corpora.read("ck_plus", tiny_ck_plus), tmp_path / "out")
+    faces = load_faces(manifest["shards"], info.label_names, 48, 1)
+    images, labels = (np.stack(column) for column in zip(*dataset.as_numpy_iterator(), strict=True))
+    np.testing.assert_array_equal(images, faces.images)
+    np.testing.assert_array_equal(labels, faces.labels)
+    np.testing.assert_array_equal(info.subjects, faces.subjects)
+    np.testing.assert_array_equal(info.sequences, faces.sequences)
