@@ -22,7 +22,10 @@ def pipeline():
 @app.command(epilog="Example: fer-keras pipeline run --corpus folder --data my_faces --push-to saved_models/fer")
 def run(
     corpus: Annotated[
-        str, typer.Option(help="ck_plus, mmi, folder (a labels.csv), synthetic (built in, drawn into the run's folder), ...")
+        str,
+        typer.Option(
+            help="ck_plus, mmi, folder (a labels.csv), synthetic (built in, drawn into the run's folder), ..."
+        ),
     ] = "synthetic",
     data: Annotated[Path | None, typer.Option(help="Folder of the corpus, in its official layout.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for everything that the run writes.")] = Path("runs/pipeline"),
