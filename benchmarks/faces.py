@@ -31,7 +31,7 @@ from fer_keras.corpora.synthetic import Size, draw_sequence
 from fer_keras.faces import MTCNN, BlazeFace, align_face, decode_image, encode_png, read_image
 from fer_keras.faces.lite_model import LiteModel
 
-MODELS = ("face_detection_full_range_sparse", "face_detection_back", "face_landmark")
+MODELS = ("face_detection_back", "face_landmark")
 
 
 class BareMTCNN:

@@ -10,6 +10,7 @@ from fer_keras.faces.face import Face, FaceDetector
 from fer_keras.faces.face_mesh import FaceMesh, mesh_to_landmarks
 from fer_keras.faces.image import decode_image, encode_png, read_image
 from fer_keras.faces.mtcnn import MTCNN
+from fer_keras.faces.video import Video
 
 DETECTORS = {"blaze_face": BlazeFace, "mtcnn": MTCNN}
 """The detection back ends by name."""
@@ -39,6 +40,7 @@ __all__ = [
     "Face",
     "FaceDetector",
     "FaceMesh",
+    "Video",
     "align_face",
     "alignment_matrix",
     "decode_image",

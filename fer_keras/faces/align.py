@@ -72,13 +72,15 @@ def transform_points(points, matrix):
     return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
 
 
-def warp(image, matrix, size):
+def warp(image, matrix, size, spacing=1):
     """Resamples a square out of a picture; each output pixel averages the area that it covers.
 
     Args:
         image: uint8 array of shape `(height, width, 3)`, sides below 32,767 pixels.
         matrix: float array of shape `(2, 3)`, picture to square in continuous coordinates, a similarity transform.
         size: side of the square in pixels.
+        spacing: the most pixels of the picture from one sample to the next. A sample blends two pixels each way, so
+            2 still leaves none out, weighs them unevenly, and takes down to a quarter of the time.
 
     Returns:
         A uint8 array of shape `(size, size, 3)`. Beyond the picture its border pixels are repeated: a constant would
@@ -87,7 +89,7 @@ def warp(image, matrix, size):
     matrix = np.asarray(matrix, np.float64)
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
     # A shrinking bilinear warp skips pixels, so it is done finer by a whole factor and averaged down.
-    samples = int(np.clip(np.ceil(1.0 / scale), 1, _MOST_SAMPLES))
+    samples = int(np.clip(np.ceil(1.0 / (spacing * scale)), 1, _MOST_SAMPLES))
     shifted = samples * matrix
     shifted[:, 2] += shifted[:, :2].sum(axis=1) / 2 - 0.5  # OpenCV counts from pixel centres
     side = samples * size

@@ -73,7 +73,7 @@ class FaceMesh:
         """
         across = np.subtract(eyes[1], eyes[0])
         matrix = _roi_matrix(box, np.arctan2(across[1], across[0]))
-        pixels = warp(image, matrix, _SIDE).astype(np.float32) / 255.0
+        pixels = warp(image, matrix, _SIDE, spacing=2).astype(np.float32) / 255.0
         points, logit = self._model(pixels[None])
         points = transform_points(points.reshape(-1, 3)[:, :2], cv2.invertAffineTransform(matrix))
         return points, float(1.0 / (1.0 + np.exp(-np.clip(logit.item(), -80.0, 80.0))))

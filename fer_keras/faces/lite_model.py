@@ -43,7 +43,8 @@ class LiteModel:
         """Runs the model once.
 
         Args:
-            pixels: float32 array of shape `(1, height, width, 3)`, in the range the model wants.
+            pixels: float32 array of shape `(1, height, width, 3)`, in the range the model wants. A change of size from
+                one call to the next costs about half a run; what sizes a model takes depends on the model.
 
         Returns:
             A list of float32 arrays, the model's outputs in the order of the file.
@@ -51,7 +52,11 @@ class LiteModel:
         if not hasattr(self._thread, "interpreter"):
             self._thread.interpreter = _start(self.path)
         interpreter = self._thread.interpreter
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels)
+        place = interpreter.get_input_details()[0]
+        if tuple(place["shape"]) != pixels.shape:
+            interpreter.resize_tensor_input(place["index"], pixels.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(place["index"], pixels)
         interpreter.invoke()
         return [interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()]
 

@@ -18,6 +18,7 @@ from fer_keras.errors import InputError
 from fer_keras.faces.align import landmarks_to_eyes
 from fer_keras.faces.face import Face, FaceDetector, box_overlap, check_image
 from fer_keras.faces.face_mesh import FaceMesh, level_eyes
+from fer_keras.faces.image import resize_image
 
 _SMALLEST = 20  # pixels; with any other `min_face_size` the package builds pyramids with missing or impossible levels
 _SAME_FACE = 0.3  # intersection over union
@@ -148,7 +149,7 @@ def _to_working_size(image, side):
     scale = side / max(height, width)
     inner = np.maximum(1, np.round([width * scale, height * scale])).astype(int)
     margin = round(_MARGIN * side)
-    resized = cv2.resize(image, inner.tolist(), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    resized = resize_image(image, *inner.tolist())
     framed = cv2.copyMakeBorder(resized, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
     return framed, np.column_stack([inner / [width, height], [margin, margin]])
 

@@ -4,12 +4,29 @@ import pathlib
 
 import pytest
 
-from fer_keras.faces import BlazeFace, read_image
+from fer_keras.faces import MTCNN, BlazeFace, read_image
 
 
 @pytest.fixture(scope="session")
 def detector():
     return BlazeFace()
+
+
+@pytest.fixture(scope="session")
+def thorough_detector():
+    return BlazeFace(thorough=True)
+
+
+@pytest.fixture(scope="session")
+def mtcnn_detector():
+    pytest.importorskip("mtcnn", reason="needs the extra mtcnn")
+    return MTCNN()
+
+
+@pytest.fixture
+def back_end(request):
+    """The detector of the fixture that a test is parametrized with."""
+    return request.getfixturevalue(request.param)
 
 
 def _real_faces(corpus):

@@ -93,6 +93,19 @@ def test_shrinking_averages():
     assert crop.std() < 8
 
 
+def test_wider_spacing_leaves_no_pixel_out():
+    image = np.zeros((400, 400, 3), np.uint8)
+    matrix = np.array([[0.25, 0.0, 0.0], [0.0, 0.25, 0.0]])
+    for place in range(201, 209):
+        image[:] = 0
+        image[place, 200] = 255
+        fine, coarse = (warp(image, matrix, 100, spacing).sum() for spacing in (1, 2))
+        assert fine > 0
+        assert coarse > 0
+    smooth = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8), (0, 0), 3)
+    assert np.abs(warp(smooth, matrix, 100, 2).astype(int) - warp(smooth, matrix, 100)).max() <= 4
+
+
 def test_same_scale_copies_pixels():
     image = np.random.default_rng(0).integers(0, 256, (50, 50, 3), np.uint8)
     np.testing.assert_array_equal(warp(image, [[1, 0, -10], [0, 1, -5]], 32), image[5:37, 10:42])

@@ -24,20 +24,28 @@ def test_no_face():
 TEMPLATE = {"left mouth corner": (48, 87), "right mouth corner": (54, 93), "chin": (8, 129)}
 
 
-def test_landmarks_agree_with_hand_placed_ones(detector, london_faces):
+@pytest.mark.parametrize(
+    "back_end",
+    ["detector", "thorough_detector", pytest.param("mtcnn_detector", marks=pytest.mark.slow)],
+    indirect=True,
+)
+def test_landmarks_agree_with_hand_placed_ones(back_end, london_faces):
     errors = []
     for row in london_faces:
         if not row["landmarks"]:
             continue
         template = np.loadtxt(row["folder"] / row["landmarks"], delimiter=",")
-        ((face, *_),) = detector.detect([row["image"]])
+        ((face, *_),) = back_end.detect([row["image"]])
         apart = [*(face.eyes - template[:2])]  # pupils, people looking straight ahead
         apart += [face.landmarks[ours] - template[theirs] for ours, theirs in TEMPLATE.values()]
         errors.append(np.hypot(*np.transpose(apart)) / np.hypot(*(template[1] - template[0])))
     errors = np.array(errors)
     assert errors.shape == (60, 5)
+    pupils, mouth, chin = errors[:, :2].mean(), errors[:, 2:4].mean(), errors[:, 4].mean()
+    print(f"pupils {pupils:.4f}, mouth corners {mouth:.4f}, chin {chin:.4f}, all {errors.mean():.4f} eye distances")
     assert errors.mean() < 0.05
-    assert errors[:, :4].mean() < 0.04
+    assert max(pupils, mouth) < 0.04
+    assert chin < 0.09  # the mesh draws the lower face too small, docs/guides/faces.md
     assert errors.mean(axis=1).max() < 0.1
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fer_keras.errors import InputError
-from fer_keras.faces.image import decode_image, encode_png, printable, read_image
+from fer_keras.faces.image import decode_image, encode_png, printable, read_image, resize_image
 
 
 @pytest.fixture
@@ -89,6 +89,25 @@ def test_encode_png(picture):
     np.testing.assert_array_equal(decode_image(encode_png(picture)), picture)
     np.testing.assert_array_equal(decode_image(encode_png(picture[..., 0]))[..., 1], picture[..., 0])
     assert encode_png(picture) == encode_png(picture.copy())
+
+
+@pytest.mark.parametrize(("height", "width"), [(512, 768), (511, 770), (300, 8000)])
+def test_resize_averages(height, width):
+    random = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    resized = resize_image(random, 96, 64)
+    assert resized.shape == (64, 96, 3)
+    one_step = cv2.resize(random, (96, 64), interpolation=cv2.INTER_AREA).astype(float)
+    skipping = cv2.resize(random, (96, 64), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(resized - one_step).mean() < 0.25 * np.abs(skipping - one_step).mean()
+    smooth = cv2.resize(random[:12, :12], (width, height), interpolation=cv2.INTER_CUBIC)
+    exact = cv2.resize(smooth, (96, 64), interpolation=cv2.INTER_AREA).astype(int)
+    assert np.abs(resize_image(smooth, 96, 64) - exact).max() <= 4
+
+
+def test_resize_enlarges_and_keeps(picture):
+    np.testing.assert_array_equal(resize_image(picture, 60, 40), picture)
+    assert resize_image(picture, 120, 80).shape == (80, 120, 3)
+    assert resize_image(picture, 1, 1).shape == (1, 1, 3)
 
 
 def one_line(error):
