@@ -380,14 +380,19 @@ def _print_cross_validation(results, corpus, seed):
         )
     console.print(table)
     mean, std = results["cross_validation"]["mean"], results["cross_validation"]["std"]
-    protocol = f"{corpus}, {len(results['subjects_by_fold'])} subject-wise folds, seed {seed}, mean ± std over folds"
+    confidence = results["cross_validation"]["pooled"]["confidence"]
     for level in ("frame", "sequence"):
-        line = ", ".join(
-            f"{title} {mean[level][name]:.3f} ± {std[level][name]:.3f}"
-            for title, name in (("accuracy", "accuracy"), ("UAR", "uar"), ("macro F1", "macro_f1"))
-        )
-        console.print(f"[bold]{level:>8}: {line}[/]")
-    console.print(f"          ({protocol})")
+        margin = f"{level:>8}: "
+        for title, name in (("accuracy", "accuracy"), ("UAR", "uar"), ("macro F1", "macro_f1")):
+            low, high = confidence[level][name]["low"], confidence[level][name]["high"]
+            console.print(
+                f"[bold]{margin}{title} {mean[level][name]:.3f} ± {std[level][name]:.3f}[/] "
+                f"({100 * confidence['level']:.0f} % CI by subject {low:.2f}-{high:.2f})"
+            )
+            margin = " " * len(margin)
+    folds = len(results["subjects_by_fold"])
+    console.print(f"          ({corpus}, {folds} subject-wise folds, seed {seed}, mean ± std over folds;")
+    console.print("          intervals of the figures over all test faces together)")
     _print_confusion(results["cross_validation"]["pooled"]["frame"]["confusion"], results["label_names"])
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from fer_keras.errors import InputError
+from fer_keras.evaluation.confidence import subject_intervals
 from fer_keras.evaluation.metrics import by_sequence, summarize
 from fer_keras.training.static import train_static
 
@@ -53,7 +54,8 @@ def cross_validate(faces, folds, config, directory, on_epoch=None, on_fold=None)
 
     Returns:
         A dict: `folds`, the figures of every fold; `mean` and `std` (sample standard deviation over the folds) of
-        accuracy, UAR and macro F1 by `frame` and `sequence`; `pooled`, the figures over all test faces together.
+        accuracy, UAR and macro F1 by `frame` and `sequence`; `pooled`, the figures over all test faces together and
+        their `confidence`, intervals by subject as `fer_keras.evaluation.confidence.subject_intervals` gives them.
 
     Raises:
         InputError: a face's subject has no fold, or a test fold is empty.
@@ -91,7 +93,9 @@ def cross_validate(faces, folds, config, directory, on_epoch=None, on_fold=None)
         results.append(_figures(faces.select(test), probabilities[test]))
         if on_fold:
             on_fold(fold, results[-1])
-    return {**_mean_and_std(results), "pooled": _figures(faces, probabilities), "folds": results}
+    pooled = _figures(faces, probabilities)
+    pooled["confidence"] = subject_intervals(faces.labels, probabilities, faces.subjects, faces.sequences)
+    return {**_mean_and_std(results), "pooled": pooled, "folds": results}
 
 
 def _figures(faces, probabilities):

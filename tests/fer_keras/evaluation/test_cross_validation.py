@@ -32,6 +32,11 @@ def test_no_subject_is_tested_by_a_model_that_saw_it(toy_faces, tmp_path, monkey
     accuracies = [result["frame"]["accuracy"] for result in results["folds"]]
     assert results["mean"]["frame"]["accuracy"] == pytest.approx(np.mean(accuracies))
     assert results["std"]["frame"]["accuracy"] == pytest.approx(np.std(accuracies, ddof=1))
+    confidence = results["pooled"]["confidence"]
+    assert confidence["subjects"] == 10
+    for level in ("frame", "sequence"):
+        interval = confidence[level]["accuracy"]
+        assert interval["low"] <= results["pooled"][level]["accuracy"] <= interval["high"]
 
     again = cross_validate(toy_faces, folds, CONFIG, tmp_path)
     assert len(seen) == 5  # finished folds are not trained again
