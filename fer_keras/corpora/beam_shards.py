@@ -58,6 +58,9 @@ def run_writer(shards, writer, runner, workers, options=()):
     flags = [f"--runner={_RUNNERS.get(runner, runner)}", *known, *options]
     with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
         _ = pipeline | beam.Create(shards) | WriteShards(writer)
+    client = getattr(pipeline.result, "client", None)  # Dask's, which Beam leaves open
+    if client:
+        client.close()
 
 
 # Beam knows its older runners by their names alone.
