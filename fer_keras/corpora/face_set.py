@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from fer_keras.corpora.records import read_records
+from fer_keras.emotions import EMOTIONS
 from fer_keras.errors import InputError
 from fer_keras.faces.decode import decode_face
 
@@ -20,7 +21,13 @@ class FaceSet:
         labels: int32 array of shape `(n,)`, indices into `label_names`.
         subjects: array of n strings, the persons.
         sequences: array of n strings, the clips or groups of stills; unique over subjects.
-        label_names: tuple of class names.
+        label_names: tuple of K class names.
+        landmarks: optional float32 array of shape `(n, 68, 2)`, x and y in [0, 1] of the crop, zeros where none are
+            known; all zeros by default.
+        votes: optional float32 array of shape `(n, K)`, the annotators' shares among the K classes, rows that sum to 1,
+            or to 0 where there are none; all zeros by default.
+        attributes: optional dict of name to an array of n strings, `""` where unknown: `occlusion`, the corpus's own
+            `split`, and what else it states.
     """
 
     images: np.ndarray
@@ -28,6 +35,15 @@ class FaceSet:
     subjects: np.ndarray
     sequences: np.ndarray
     label_names: tuple
+    landmarks: np.ndarray | None = None
+    votes: np.ndarray | None = None
+    attributes: dict = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        shapes = {"landmarks": (len(self), 68, 2), "votes": (len(self), len(self.label_names))}
+        for name, shape in shapes.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.zeros(shape, "float32"))
 
     def __len__(self):
         return len(self.labels)
@@ -40,6 +56,9 @@ class FaceSet:
             labels=self.labels[rows],
             subjects=self.subjects[rows],
             sequences=self.sequences[rows],
+            landmarks=self.landmarks[rows],
+            votes=self.votes[rows],
+            attributes={name: values[rows] for name, values in self.attributes.items()},
         )
 
 
@@ -60,9 +79,11 @@ def load_faces(paths, label_names, image_size, channels):
     """
     index = {name: number for number, name in enumerate(label_names)}
 
+    kept = ("label", "subject", "sequence", "landmarks", "label/votes", "split", "occlusion", "attributes")
+
     def decode(record):
         image = decode_face(record["image/encoded"], image_size, image_size, channels)
-        return image, record["label"], record["subject"], record["sequence"]
+        return {"image": image, **{name: record[name] for name in kept}}
 
     labelled = read_records(paths).filter(lambda record: tf.reduce_any(record["label"] == tf.constant(list(index))))
     try:
@@ -71,12 +92,29 @@ def load_faces(paths, label_names, image_size, channels):
         raise InputError(f"{pathlib.Path(paths[0]).parent}: a record file is damaged; remove the folder") from error
     if not rows:
         raise InputError(f"{paths[0]}: no face carries one of the labels {', '.join(label_names)}")
-    images, labels, subjects, sequences = zip(*rows, strict=True)
-    subjects = [subject.decode() for subject in subjects]
+
+    def text(name):
+        return [row[name].decode() for row in rows]
+
+    subjects = text("subject")
     return FaceSet(
-        images=np.stack(images),
-        labels=np.array([index[label.decode()] for label in labels], "int32"),
+        images=np.stack([row["image"] for row in rows]),
+        labels=np.array([index[label] for label in text("label")], "int32"),
         subjects=np.array(subjects),
-        sequences=np.array([f"{s}/{q.decode()}" for s, q in zip(subjects, sequences, strict=True)]),
+        sequences=np.array([f"{s}/{q}" for s, q in zip(subjects, text("sequence"), strict=True)]),
         label_names=tuple(label_names),
+        landmarks=np.stack([row["landmarks"].reshape(68, 2) for row in rows]),
+        votes=_votes_among(label_names, np.stack([row["label/votes"] for row in rows])),
+        attributes={"split": np.array(text("split")), "occlusion": np.array(text("occlusion")), **_attributes(rows)},
     )
+
+
+def _votes_among(label_names, votes):
+    among = votes[:, [EMOTIONS.index(name) for name in label_names]]
+    return among / np.maximum(among.sum(axis=1, keepdims=True), np.finfo("float32").tiny)
+
+
+def _attributes(rows):
+    stated = [dict(pair.decode().split("=", 1) for pair in row["attributes"]) for row in rows]
+    names = sorted(set().union(*stated))
+    return {name: np.array([one.get(name, "") for one in stated]) for name in names}
