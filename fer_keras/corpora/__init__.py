@@ -1,6 +1,8 @@
 """Corpora: official layouts in, samples out. One file, one layout."""
 
+import contextlib
 import dataclasses
+import inspect
 import pathlib
 
 import numpy as np
@@ -39,9 +41,9 @@ __all__ = [
 ]
 
 
-def _read_synthetic(directory, skips):
+def _read_synthetic(directory, skips, neutral_first=False):
     synthetic.write_ck_plus(directory, size="small")
-    samples = ck_plus.read(directory, skips)
+    samples = ck_plus.read(directory, skips, neutral_first=neutral_first)
     return [dataclasses.replace(sample, corpus="synthetic") for sample in samples]
 
 
@@ -81,7 +83,7 @@ BUILT_IN = {
 """The corpora that are drawn into their folder unless they are there, and what draws them."""
 
 
-def read(name, directory, labels=None, where=None, strict=False):
+def read(name, directory, labels=None, where=None, strict=False, **options):
     """Reads a corpus.
 
     Args:
@@ -90,12 +92,13 @@ def read(name, directory, labels=None, where=None, strict=False):
         labels: optional names; only samples with one of these labels are kept.
         where: optional dict of attribute (or `occlusion`, `split`) to the value that samples must have.
         strict: raise at the first picture that cannot be used instead of skipping it.
+        **options: options of the corpus's reader, such as `neutral_first=True` of `ck_plus`.
 
     Returns:
         A `Corpus` of labelled samples.
 
     Raises:
-        InputError: no such corpus or folder, the layout is another one, or nothing is left.
+        InputError: no such corpus, folder or option, the layout is another one, or nothing is left.
     """
     if name not in CORPORA:
         raise InputError(f"unknown corpus {name!r}; expected one of {', '.join(CORPORA)}")
@@ -104,8 +107,12 @@ def read(name, directory, labels=None, where=None, strict=False):
         raise InputError(f"{directory}: is a file; expected the folder of a corpus ({name})")
     if name not in BUILT_IN and not directory.is_dir():
         raise InputError(f"{directory}: no such folder; expected the folder of a corpus ({name})")
+    known = inspect.signature(CORPORA[name]).parameters
+    unknown = set(options) - (set(known) - {"directory", "skips"})
+    if unknown:
+        raise InputError(f"the reader of {name} has no option {min(unknown)!r}")
     skips = SkipLog(strict)
-    samples = CORPORA[name](directory, skips)
+    samples = CORPORA[name](directory, skips, **options)
     differences = official.differences(name, samples, directory)
     samples = [sample for sample in samples if sample.label]
     if labels:
@@ -145,7 +152,9 @@ class CorpusInfo:
     skipped: list
 
 
-def load(name, directory, labels=None, image_size=48, channels=1):
+def load(
+    name, directory, labels=None, image_size=48, channels=1, where=None, strict=False, faces="blaze_face", records=None
+):
     """Loads a corpus's faces for `model.fit`: found, aligned, cropped and decoded as `prepare` does.
 
     Args:
@@ -154,6 +163,10 @@ def load(name, directory, labels=None, image_size=48, channels=1):
         labels: optional names; only faces with one of these labels are loaded.
         image_size: int, height and width in pixels.
         channels: 1 for grey, 3 for colour.
+        where: as for `read`.
+        strict: as for `read`.
+        faces: as for `fer_keras.corpora.prepare.prepare`.
+        records: optional folder to keep the face records in, as `prepare` writes them; the next time they are there.
 
     Returns:
         A pair of a `tf.data.Dataset` of `(image, label)`, uint8 `(image_size, image_size, channels)` and int32, in
@@ -174,9 +187,9 @@ def load(name, directory, labels=None, image_size=48, channels=1):
     from fer_keras.corpora.face_set import load_faces
     from fer_keras.corpora.prepare import prepare
 
-    corpus = read(name, directory, labels)
-    with tempfile.TemporaryDirectory() as records:
-        manifest = prepare(corpus, records)
-        faces = load_faces(manifest["shards"], corpus.label_names, image_size, channels)
-    dataset = tf.data.Dataset.from_tensor_slices((faces.images, faces.labels))
-    return dataset, CorpusInfo(faces.label_names, faces.subjects, faces.sequences, manifest["skipped"])
+    corpus = read(name, directory, labels, where, strict)
+    with contextlib.nullcontext(records) if records else tempfile.TemporaryDirectory() as folder:
+        manifest = prepare(corpus, folder, faces)
+        found = load_faces(manifest["shards"], corpus.label_names, image_size, channels)
+    dataset = tf.data.Dataset.from_tensor_slices((found.images, found.labels))
+    return dataset, CorpusInfo(found.label_names, found.subjects, found.sequences, manifest["skipped"])

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import json
@@ -9,9 +10,12 @@ import os
 import pathlib
 import threading
 
+import numpy as np
+
 from fer_keras.corpora.folds import assign_folds
-from fer_keras.corpora.shards import SHARD_SIZE, ShardWriter, plan_shards
+from fer_keras.corpora.shards import CROPPED, SHARD_SIZE, ShardWriter, plan_shards
 from fer_keras.errors import InputError
+from fer_keras.faces import make_detector
 from fer_keras.json_file import write_json
 
 MANIFEST_FILE = "manifest.json"
@@ -24,7 +28,8 @@ def prepare(corpus, out, faces="blaze_face", folds=10, workers=None, runner=None
 
     The folder holds shards `faces-00000-of-00004.tfrecord.gz` and, written last, `manifest.json`: faces by label,
     subject and fold, every skipped picture with its reason, the shards with their SHA-256. A run that was interrupted
-    continues; one that is complete is left as it is. The same corpus gives the same bytes, whatever runs it.
+    continues; of one that is complete the records are checked, and what is damaged or gone is written again. The same
+    corpus gives the same bytes, whatever runs it.
 
     Args:
         corpus: a `Corpus`.
@@ -42,24 +47,28 @@ def prepare(corpus, out, faces="blaze_face", folds=10, workers=None, runner=None
         The manifest, a dict; `"shards"` lists the paths of the record files, `"sha256"` has their digests by name.
 
     Raises:
-        InputError: `out` holds the records of something else, no face is left, or apache-beam is missing.
+        InputError: `out` cannot be written or holds the records of something else, no face is left, there is no such
+            way to find faces, or apache-beam is missing.
     """
+    if faces != CROPPED:
+        make_detector(faces)  # what is missing or misspelt is said before anything is written
     out = pathlib.Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     _claim(out, corpus_fingerprint(corpus) + faces)
-    manifest_file = out / MANIFEST_FILE
-    if not manifest_file.exists():
-        shards = plan_shards(list(enumerate(corpus.samples)), out, out / _NOTES, size=SHARD_SIZE)
+    shards = plan_shards(list(enumerate(corpus.samples)), out, out / _NOTES, size=SHARD_SIZE)
+    missing = [shard for shard in shards if not shard.is_whole()]
+    if missing:
+        for shard in missing:
+            shard.discard()
         writer = ShardWriter(faces, corpus.skipped.strict)
         total = len(corpus.samples)
         if workers is None:
-            workers = (os.cpu_count() or 1) if len(shards) > _IN_PROCESS and _has_beam() else 1
+            workers = (os.cpu_count() or 1) if len(missing) > _IN_PROCESS and _has_beam() else 1
         if workers == 1 and not runner:
-            _write_here(shards, writer, total, on_progress)
+            _write_here(missing, writer, total, on_progress)
         else:
-            _write_on_beam(shards, writer, total, on_progress, runner or "DirectRunner", workers, runner_options)
-        write_json(manifest_file, _manifest(corpus, shards, faces, folds))
-    manifest = json.loads(manifest_file.read_text())
+            _write_on_beam(shards, missing, writer, total, on_progress, runner, workers, runner_options)
+    manifest = _manifest(corpus, shards, faces, folds)
+    _write_if_other(out / MANIFEST_FILE, manifest)
     if not manifest["faces"]:
         path, reason = manifest["skipped"][0]
         raise InputError(f"no face was found in {manifest['pictures']} pictures; the first: {path}: {reason}")
@@ -67,23 +76,34 @@ def prepare(corpus, out, faces="blaze_face", folds=10, workers=None, runner=None
 
 
 def corpus_fingerprint(corpus):
-    """Identifies what a corpus holds without reading pictures: keys, labels, sizes and times of change."""
+    """Identifies what a corpus holds without reading pictures: all facts, and the files' sizes and times of change."""
     digest = hashlib.sha256()
-    state, of = None, None
+
+    @functools.lru_cache(maxsize=2)  # many samples may be parts of one file
+    def state(file):
+        found = file.stat() if file else None
+        return [found.st_size, found.st_mtime_ns] if found else None
+
     for sample in corpus.samples:
-        if sample.image != of:
-            state, of = sample.image.stat(), sample.image
-        digest.update(f"{sample.key}|{sample.label}|{sample.votes}|{state.st_size}|{state.st_mtime_ns}\n".encode())
+        facts = [sample.key, sample.label, sample.votes, sample.split, sample.cropped, sample.occlusion]
+        facts += [sample.action_units, sample.attributes, state(sample.image), state(sample.mask)]
+        facts += [None if sample.landmarks is None else np.asarray(sample.landmarks, float).tolist()]
+        digest.update(json.dumps(facts, sort_keys=True, default=float).encode())
     return digest.hexdigest()
 
 
 def _claim(out, fingerprint):
     claim = out / ".fingerprint"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        others = [child.name for child in out.iterdir() if not child.name.startswith((".corpus.", ".fingerprint."))]
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written; expected a folder: {error.strerror}") from error
     if not claim.exists():
-        if {child.name for child in out.iterdir()} - {"corpus"}:  # where the built-in corpus is drawn
+        if set(others) - {"corpus"}:  # where the built-in corpus is drawn
             raise InputError(f"{out}: is not empty; expected a new folder, or one that `prepare` wrote")
-        claim.write_text(fingerprint)
-    elif claim.read_text() != fingerprint:
+        write_json(claim, fingerprint)
+    elif claim.read_text() != json.dumps(fingerprint) + "\n":
         raise InputError(
             f"{out}: holds the faces of another or an older corpus, or found in another way; "
             "choose another folder, or remove it"
@@ -94,8 +114,16 @@ def _has_beam():
     return importlib.util.find_spec("apache_beam") is not None
 
 
-def _write_here(shards, writer, total, on_progress):
-    missing = [shard for shard in shards if not shard.is_written()]
+def _write_if_other(file, manifest):
+    try:
+        same = json.loads(file.read_text()) == manifest
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        write_json(file, manifest)
+
+
+def _write_here(missing, writer, total, on_progress):
     done = total - sum(len(shard.samples) for shard in missing)
 
     def one_more():
@@ -108,16 +136,17 @@ def _write_here(shards, writer, total, on_progress):
         writer(shard, one_more)
 
 
-def _write_on_beam(shards, writer, total, on_progress, runner, workers, options):
+def _write_on_beam(shards, missing, writer, total, on_progress, runner, workers, options):
     if not _has_beam():
         raise InputError("several workers need apache-beam; run: pip install 'fer-keras[beam]', or use one worker")
     from fer_keras.corpora.beam_shards import run_writer
 
+    runner = runner or "DirectRunner"
     with _watch(shards, total, on_progress):
-        run_writer([shard for shard in shards if not shard.is_written()], writer, runner, workers, options)
-    missing = [shard.records for shard in shards if not shard.is_written()]
-    if missing:
-        raise InputError(f"{missing[0]}: was not written; the workers of {runner} must see this folder")
+        run_writer(missing, writer, runner, workers, options)
+    unseen = [shard.records for shard in missing if not shard.is_noted()]
+    if unseen:
+        raise InputError(f"{unseen[0]}: was not written; the workers of {runner} must see this folder")
 
 
 @contextlib.contextmanager
@@ -129,7 +158,7 @@ def _watch(shards, total, on_progress, every=0.5):
         over = False
         while not over:
             over = stop.wait(every)
-            on_progress(sum(len(shard.samples) for shard in shards if shard.is_written()), total)
+            on_progress(sum(len(shard.samples) for shard in shards if shard.is_noted()), total)
 
     thread = threading.Thread(target=look, daemon=True)
     if on_progress:

@@ -1,7 +1,9 @@
 """The report of `prepare`: what the corpus's faces look like, how many there are of what, and what was left out."""
 
 import collections
+import os
 import pathlib
+import re
 
 import numpy as np
 
@@ -121,10 +123,20 @@ def _by_subject(manifest):
 def _left_out(skipped):
     if not skipped:
         return ("Nothing was left out.",)
-    reasons = collections.Counter(reason.partition(":")[0].partition(";")[0] for _, reason in skipped)
-    rows = tuple((pathlib.Path(path).name, reason) for path, reason in skipped[:_SHOWN])
+    reasons = collections.Counter(_kind(reason) for _, reason in skipped)
+    shared = os.path.commonpath([pathlib.Path(path).parent for path, _ in skipped])
+    rows = tuple((os.path.relpath(path, shared), reason) for path, reason in skipped[:_SHOWN])
     more = f"The first {_SHOWN} of {len(skipped)}; the manifest has all" if len(skipped) > _SHOWN else ""
     return (
+        f"Paths below are relative to {shared}.",
         Table(("pictures", "reason"), tuple((count, reason) for reason, count in reasons.most_common(_SHOWN))),
         Table(("picture", "reason"), rows, more),
     )
+
+
+def _kind(reason):
+    """A reason without what differs from picture to picture: the line, the file and the numbers."""
+    reason = re.sub(r"^line \d+: ", "", reason)
+    reason = re.sub(r"\([^()]*\d[^()]*\)", "", reason.partition(";")[0])
+    head, _, rest = reason.partition(": ")
+    return re.sub(r"\s+", " ", re.sub(r"\d+", "…", rest if pathlib.PurePath(head).suffix and rest else reason)).strip()

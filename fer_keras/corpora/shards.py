@@ -21,6 +21,7 @@ from fer_keras.faces.image import encode_png
 from fer_keras.json_file import write_json
 
 CROP_SIZE = 112  # pixels; models resize to their own input
+CROPPED = "cropped"  # how faces are found where the pictures are crops already
 SHARD_SIZE = 256  # pictures
 
 
@@ -38,9 +39,20 @@ class Shard:
     notes: str
     samples: tuple
 
-    def is_written(self):
-        """Whether records and notes are there."""
+    def is_noted(self):
+        """Whether records and notes are there, without a look into them."""
         return pathlib.Path(self.notes).exists() and pathlib.Path(self.records).exists()
+
+    def is_whole(self):
+        """Whether the notes are there, and the records are those that they are about."""
+        try:
+            return self.read_notes()["sha256"] == _digest(self.records)
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def discard(self):
+        """Removes the notes, so that the shard counts as not written."""
+        pathlib.Path(self.notes).unlink(missing_ok=True)
 
     def read_notes(self):
         """The notes of a written shard, see `ShardWriter`."""
@@ -78,7 +90,7 @@ class ShardWriter:
         Raises:
             InputError: under `strict`, a picture cannot be used.
         """
-        if not shard.is_written():
+        if not shard.is_noted():
             records, places, skipped = [], [], []
             for place, sample in shard.samples:
                 try:
@@ -96,8 +108,8 @@ class ShardWriter:
             for path in (shard.records, shard.notes):
                 pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
             write_records(shard.records, records)
-            digest = hashlib.sha256(pathlib.Path(shard.records).read_bytes()).hexdigest()
-            write_json(pathlib.Path(shard.notes), {"faces": places, "skipped": skipped, "sha256": digest})
+            notes = {"faces": places, "skipped": skipped, "sha256": _digest(shard.records)}
+            write_json(pathlib.Path(shard.notes), notes)
         return shard.read_notes()
 
     def record(self, sample):
@@ -117,7 +129,7 @@ class ShardWriter:
         """
         image = sample.read()
         mask = sample.read_mask(image.shape[:2])
-        if sample.cropped or self.faces == "cropped":
+        if sample.cropped or self.faces == CROPPED:
             return make_record(_encode(_fit_square(image)), sample, mask_encoded=_encode_mask(mask, _fit_square))
         landmarks = sample.landmarks
         if landmarks is not None:
@@ -166,6 +178,10 @@ def plan_shards(samples, directory, notes, name="faces", size=SHARD_SIZE):
         )
         for stem, start in zip(stems, starts, strict=True)
     ]
+
+
+def _digest(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
 def _fit_square(image):

@@ -1,4 +1,7 @@
+import dataclasses
 import hashlib
+import json
+import os
 import pathlib
 import random
 import re
@@ -13,7 +16,7 @@ import pytest
 from fer_keras import corpora
 from fer_keras.corpora import prepare as prepare_module
 from fer_keras.corpora import synthetic
-from fer_keras.corpora.prepare import prepare
+from fer_keras.corpora.prepare import corpus_fingerprint, prepare
 from fer_keras.corpora.records import read_records
 from fer_keras.corpora.shards import CROP_SIZE, ShardWriter
 from fer_keras.errors import InputError
@@ -107,6 +110,69 @@ def test_another_corpus_in_the_folder_is_kept(tiny_ck_plus, faceless_folder, tmp
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="is not empty"):
         prepare(corpora.read("folder", faceless_folder), tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": "fear"},
+        {"landmarks": np.full((68, 2), 3.0)},
+        {"attributes": {"pose": "left"}},
+        {"occlusion": "hand"},
+        {"split": "test"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_any_change_of_a_sample_is_another_corpus(tiny_ck_plus, change):
+    corpus = corpora.read("ck_plus", tiny_ck_plus, labels=["happiness"])
+    samples = [*corpus.samples[:-1], dataclasses.replace(corpus.samples[-1], **change)]
+    changed = dataclasses.replace(corpus, samples=samples)
+    assert corpus_fingerprint(changed) != corpus_fingerprint(corpus)
+    assert corpus_fingerprint(corpora.read("ck_plus", tiny_ck_plus, labels=["happiness"])) == corpus_fingerprint(corpus)
+
+
+def test_a_rerun_tells_what_is_left_out_now_and_counts_the_folds_asked_for(faceless_folder, tmp_path):
+    prepare(corpora.read("folder", faceless_folder), tmp_path / "out")
+    with (faceless_folder / "labels.csv").open("a") as table:
+        table.write("gone.png,p9,happy\n")
+    again = prepare(corpora.read("folder", faceless_folder), tmp_path / "out", folds=2)
+    assert "gone.png" in str(again["skipped"])
+    assert len(again["faces_by_fold"]) <= 2
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["skipped"] == again["skipped"]
+
+
+@pytest.mark.parametrize("harm", ["cut", "gone", "other", "notes", "manifest"])
+def test_damaged_records_are_written_again(tiny_ck_plus, tmp_path, monkeypatch, harm):
+    monkeypatch.setattr(prepare_module, "SHARD_SIZE", 4)
+    corpus = corpora.read("ck_plus", tiny_ck_plus, labels=["happiness"])
+    prepare(corpus, tmp_path / "out")
+    expected = records_of(tmp_path / "out")
+    first, second, *_ = sorted((tmp_path / "out").glob("*.gz"))
+    if harm == "cut":
+        second.write_bytes(second.read_bytes()[:100])
+    elif harm == "gone":
+        second.unlink()
+    elif harm == "other":
+        second.write_bytes(first.read_bytes())
+    elif harm == "notes":
+        next((tmp_path / "out" / ".notes").glob("*")).write_text("{")
+    else:
+        (tmp_path / "out" / "manifest.json").write_text("")
+    done = []
+    prepare(corpus, tmp_path / "out", on_progress=lambda *count: done.append(count))
+    assert len(done) == (0 if harm == "manifest" else 4)
+    assert records_of(tmp_path / "out") == expected
+
+
+def test_what_cannot_work_is_said_before_anything_is_written(faceless_folder, tmp_path):
+    corpus = corpora.read("folder", faceless_folder)
+    with pytest.raises(InputError, match="unknown face detector 'haar'"):
+        prepare(corpus, tmp_path / "out", faces="haar")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="cannot be written; expected a folder"):
+            prepare(corpus, out)
 
 
 def test_the_largest_face_counts(faceless_folder):
@@ -233,3 +299,57 @@ def test_load_gives_the_faces_that_prepare_writes(tiny_ck_plus, tmp_path):
     np.testing.assert_array_equal(labels, faces.labels)
     np.testing.assert_array_equal(info.subjects, faces.subjects)
     np.testing.assert_array_equal(info.sequences, faces.sequences)
+
+
+def test_load_keeps_records_and_passes_choices_on(faceless_folder, tmp_path):
+    faces, info = corpora.load("folder", faceless_folder, faces="cropped", records=tmp_path / "records")
+    assert len(faces) == 2  # every picture that can be read counts
+    assert json.loads((tmp_path / "records" / "manifest.json").read_text())["faces_found_by"] == "cropped"
+    assert [pathlib.Path(path).name for path, _ in info.skipped] == ["broken.png"]
+    with pytest.raises(InputError, match="no face found"):
+        corpora.load("folder", faceless_folder, strict=True)
+    with pytest.raises(InputError, match="pose=left"):
+        corpora.load("folder", faceless_folder, where={"pose": "left"})
+
+
+def test_options_of_a_reader(tiny_ck_plus):
+    corpus = corpora.read("ck_plus", tiny_ck_plus, neutral_first=True, peak_frames=2)
+    counts = {label: sum(sample.label == label for sample in corpus.samples) for label in corpus.label_names}
+    assert counts == {label: 21 if label == "neutral" else 6 for label in ("neutral", *corpus.label_names[1:])}
+    with pytest.raises(InputError, match="ck_plus has no option 'peaks'"):
+        corpora.read("ck_plus", tiny_ck_plus, peaks=2)
+
+
+def test_killed_while_the_corpus_is_drawn_a_rerun_goes_on(tmp_path):
+    """What is left of a run that was killed is removed by the next; what another run is drawing stays."""
+    out = tmp_path / "out"
+    left, others = out / ".corpus.999999999.tmp", out / f".corpus.{os.getppid()}.tmp"
+    for folder in (left, others):
+        (folder / "cohn-kanade-images").mkdir(parents=True)
+    size = dataclasses.replace(synthetic.SIZES["small"], subjects=2, frames=3)
+    directory = synthetic.write_ck_plus(out / "corpus", size=size)
+    assert not left.exists()
+    assert others.exists()
+    assert prepare(corpora.read("ck_plus", directory), out)["faces"]
+
+
+def test_reasons_of_one_kind_are_counted_together(tmp_path):
+    from fer_keras.corpora.prepare_report import _left_out
+
+    skipped = [
+        [f"/data/{name}/1.png", reason]
+        for name, reason in (
+            ("a", "is not an image or is damaged (130 bytes)"),
+            ("b", "is not an image or is damaged (99 bytes)"),
+            ("c", "line 2: marks/001_03.csv: expected a file of 68 landmarks"),
+            ("c", "line 36: marks/002_03.csv: expected a file of 68 landmarks"),
+            ("d", "no face found; expected a picture of a face"),
+        )
+    ]
+    _, reasons, pictures = _left_out(skipped)
+    assert reasons.rows == (
+        (2, "is not an image or is damaged"),
+        (2, "expected a file of … landmarks"),
+        (1, "no face found"),
+    )
+    assert [path for path, _ in pictures.rows] == ["a/1.png", "b/1.png", "c/1.png", "c/1.png", "d/1.png"]
