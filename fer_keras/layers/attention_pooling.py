@@ -1,7 +1,10 @@
 """Attention over the frames of a sequence (Ge et al. 2022): their states, weighted, become one feature."""
 
 import keras
+import tensorflow as tf
 from keras import ops
+
+from fer_keras.layers.frame_mask import frame_mask
 
 
 @keras.saving.register_keras_serializable("fer_keras")
@@ -32,7 +35,7 @@ class AttentionPooling(keras.layers.Layer):
         sum 1 (0 where every frame is masked).
 
     Raises:
-        ValueError: an argument is not one of its values, or the sequences are not of the shape above.
+        ValueError: an argument is not one of its values, or sequences or mask are not of the shapes above.
 
     Example:
     >>> states = IRNN(64, return_sequences=True)(np.random.normal(size=(8, 16, 128)))
@@ -61,6 +64,7 @@ class AttentionPooling(keras.layers.Layer):
                 f"known dimension. Received: shape {tuple(sequences_shape)}"
             )
         dimension = sequences_shape[-1]
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: dimension})
         self.kernel = self.add_weight(
             name="kernel", shape=(dimension, dimension), initializer=self.kernel_initializer, autocast=False
         )
@@ -76,19 +80,20 @@ class AttentionPooling(keras.layers.Layer):
         """Returns the feature of every sequence, and the weights with `return_weights`."""
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
         states, kernel = ops.cast(sequences, dtype), ops.cast(self.kernel, dtype)
-        mask = ops.ones(ops.shape(states)[:2], "bool") if mask is None else ops.cast(mask, "bool")
+        mask = ops.ones(ops.shape(states)[:2], "bool") if mask is None else frame_mask(self, mask, sequences)
         states = ops.where(mask[..., None], states, 0)  # NaN in the padding times weight 0 is NaN
 
         if self.query == "last":
             positions = ops.arange(ops.shape(states)[1], dtype="int32")
-            last = ops.max(ops.where(mask, positions, 0), axis=1, keepdims=True)
+            last = tf.reduce_max(tf.where(mask, positions, 0), axis=1, keepdims=True)
             query = ops.sum(ops.where((positions == last)[..., None], states, 0), axis=1)
         else:
             query = ops.cast(self.query_vector, dtype)
 
         scores = ops.sum(states * ops.matmul(query, kernel)[:, None], axis=-1)
-        scores = ops.where(mask, scores, ops.min(scores, axis=1, keepdims=True))
-        likelihoods = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=1, keepdims=True)))
+        # TensorFlow's own: Keras's refuse an empty batch.
+        scores = tf.where(mask, scores, tf.reduce_min(scores, axis=1, keepdims=True))
+        likelihoods = ops.exp(scores - tf.stop_gradient(tf.reduce_max(scores, axis=1, keepdims=True)))
         likelihoods = ops.where(mask, likelihoods, 0)
         total = ops.sum(likelihoods, axis=1, keepdims=True)
         weights = likelihoods / ops.where(total > 0, total, 1)

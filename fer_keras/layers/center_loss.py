@@ -1,8 +1,11 @@
 """Center loss: features are drawn to the centre of their class (Wen et al., ECCV 2016)."""
 
 import keras
+import numpy as np
+import tensorflow as tf
 from keras import ops
 
+from fer_keras.layers.arguments import number, whole_number
 from fer_keras.layers.metric_loss import MetricLoss, class_indices, require_features, sum_over_replicas
 
 
@@ -50,17 +53,13 @@ class CenterLoss(MetricLoss):
 
     def __init__(self, num_classes, alpha=0.5, reduction="mean", centers_initializer=None, **kwargs):
         super().__init__(reduction=reduction, **kwargs)
-        if num_classes < 1:
-            raise ValueError(f"`num_classes` must be at least 1. Received: num_classes={num_classes}")
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"`alpha` must be in [0, 1]. Received: alpha={alpha}")
-        self.num_classes = int(num_classes)
-        self.alpha = float(alpha)
+        self.num_classes = whole_number("num_classes", num_classes, least=1)
+        self.alpha = number("alpha", alpha, least=0, most=1)
         self.centers_initializer = keras.initializers.get(centers_initializer)
 
     def build(self, features_shape, labels_shape=None, sample_weight_shape=None):
         """Creates the centres for features of shape `(batch, d)`."""
-        require_features(self, features_shape)
+        super().build(features_shape)
         dimension = features_shape[-1]
         self.centers = self.add_weight(
             name="centers",
@@ -74,7 +73,7 @@ class CenterLoss(MetricLoss):
 
     def call(self, features, labels, sample_weight=None):
         """Returns the loss of a batch as a scalar."""
-        return self.reduce(0.5 * self.squared_distances(features, self._indices(labels)), sample_weight)
+        return self.reduce(0.5 * self.squared_distances(features, self._indices(features, labels)), sample_weight)
 
     def squared_distances(self, features, labels):
         """Squared distance of every feature to the centre of its class.
@@ -86,7 +85,10 @@ class CenterLoss(MetricLoss):
         Returns:
             A tensor of shape `(batch,)` in the dtype of the centres.
         """
-        centers = ops.take(self.centers, class_indices(labels), axis=0)
+        require_features(self, features.shape)
+        labels = class_indices(labels, name=self.name, batch=features.shape[0])
+        # Keras's `take` would count labels below 0 from the last class.
+        centers = tf.gather(tf.convert_to_tensor(self.centers), labels)
         return ops.sum(ops.square(ops.cast(features, centers.dtype) - centers), axis=-1)
 
     def update(self, features, labels):
@@ -108,9 +110,7 @@ class CenterLoss(MetricLoss):
             features: tensor of shape `(samples, d)`.
             labels: labels as in `call`.
         """
-        features = ops.convert_to_tensor(features)
-        if not self.built:
-            self.build(features.shape)
+        features = np.asarray(features)
         counts, sums = self._class_sums(features, labels)
         self.centers.assign(ops.where(counts > 0, sums / ops.maximum(counts, 1), self.centers))
 
@@ -128,13 +128,19 @@ class CenterLoss(MetricLoss):
 
     def _class_sums(self, features, labels):
         """Samples of each class `(K, 1)` and their features summed `(K, d)`, without gradient."""
+        features = ops.convert_to_tensor(features)
+        if not self.built:
+            self.build(features.shape)
+            self.built = True
+        require_features(self, features.shape)
+        members = self._indices(features, labels)
         features = ops.stop_gradient(ops.cast(features, self.variable_dtype))
         # A one-hot product sums by class on every device and under XLA.
-        members = ops.one_hot(self._indices(labels), self.num_classes, axis=0, dtype=self.variable_dtype)
+        members = ops.one_hot(members, self.num_classes, axis=0, dtype=self.variable_dtype)
         return [ops.sum(members, axis=1, keepdims=True), ops.matmul(members, features)]
 
-    def _indices(self, labels):
-        return class_indices(labels, self.num_classes, self.name)
+    def _indices(self, features, labels):
+        return class_indices(labels, self.num_classes, self.name, batch=features.shape[0])
 
     def get_config(self):
         """Returns the layer's configuration."""

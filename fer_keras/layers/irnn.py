@@ -1,8 +1,13 @@
 """IRNN: a ReLU recurrence that starts as the identity (Le, Jaitly and Hinton 2015)."""
 
+import math
+
 import keras
 import tensorflow as tf
 from keras import ops
+
+from fer_keras.layers.arguments import fits, number, whole_number
+from fer_keras.layers.frame_mask import frame_mask
 
 # Steps in one turn of the loop: a turn costs as much as a small matrix product, and a step past the end is wasted.
 _CHUNK = 16
@@ -12,8 +17,8 @@ _CHUNK = 16
 class SpectralBound(keras.constraints.Constraint):
     """Bounds the largest singular value of a square matrix, by scaling the whole matrix.
 
-    The value is found by power iteration from a fixed start, so it errs on the low side, by less than a percent where
-    the largest value stands apart and by a few percent where many are near it.
+    The value is found from `tr(G^(p+1)) / tr(G^p)` with `G = MᵀM` and p = 512: a mean of G's eigenvalues in which the
+    largest outweighs all others. It errs on the low side, by less than ln(n) / 2p, which is 0.5 % for n = 128.
 
     Args:
         bound: float > 0.
@@ -23,17 +28,17 @@ class SpectralBound(keras.constraints.Constraint):
     """
 
     def __init__(self, bound):
-        if not bound > 0:
-            raise ValueError(f"`bound` must be positive. Received: bound={bound}")
-        self.bound = float(bound)
+        self.bound = number("bound", bound, above=0)
 
     def __call__(self, matrix):
         """Returns the matrix, scaled down if its largest singular value is above the bound."""
         matrix = ops.convert_to_tensor(matrix)
-        vector = tf.random.stateless_normal((matrix.shape[-1], 1), seed=(1, 2), dtype=matrix.dtype)
-        for _ in range(16):
-            vector = tf.math.l2_normalize(tf.matmul(matrix, tf.matmul(matrix, vector), transpose_a=True))
-        norm = tf.norm(tf.matmul(matrix, vector))
+        gram = tf.matmul(matrix, matrix, transpose_a=True)
+        power = tf.math.divide_no_nan(gram, tf.linalg.trace(gram))
+        for _ in range(9):
+            power = tf.matmul(power, power)
+            power = tf.math.divide_no_nan(power, tf.linalg.trace(power))
+        norm = tf.sqrt(tf.reduce_sum(power * gram))
         return matrix * (self.bound / tf.maximum(norm, self.bound))
 
     def get_config(self):
@@ -49,11 +54,11 @@ class IRNNCell(keras.layers.Layer):
 
     Args:
         units: int, size n of the state.
-        recurrent_scale: float, scale of the identity that U starts as. Le et al. take less than 1 (such as 0.01) where
-            long memories hurt.
-        recurrent_bound: float or `None`, greatest singular value that training may give U. The state then grows by no
-            more than this factor a step, besides its input; replications of Le et al. found that it explodes without.
-            1 keeps every length of sequence bounded.
+        recurrent_scale: float, scale of the identity that U starts as, at most `recurrent_bound`. Le et al. take less
+            than 1 (such as 0.01) where long memories hurt.
+        recurrent_bound: float or `None`, bound on the greatest singular value of U, kept within half a percent (see
+            `SpectralBound`). The state then grows by about this factor a step at most, besides its input; replications
+            of Le et al. found that it explodes without. With 1 it grows no faster than its inputs add up.
         kernel_initializer: initial W, a Keras initializer. Le et al. take a Gaussian of deviation 0.001.
         **kwargs: passed to `keras.layers.Layer`.
 
@@ -80,13 +85,10 @@ class IRNNCell(keras.layers.Layer):
 
     def __init__(self, units, recurrent_scale=1.0, recurrent_bound=None, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
-        if units < 1:
-            raise ValueError(f"`units` must be at least 1. Received: units={units}")
-        if not recurrent_scale >= 0:
-            raise ValueError(f"`recurrent_scale` must not be negative. Received: recurrent_scale={recurrent_scale}")
-        self.units = int(units)
-        self.recurrent_scale = float(recurrent_scale)
-        self.recurrent_bound = None if recurrent_bound is None else float(recurrent_bound)
+        self.units = whole_number("units", units, least=1)
+        self.recurrent_bound = None if recurrent_bound is None else number("recurrent_bound", recurrent_bound, above=0)
+        most = math.inf if recurrent_bound is None else self.recurrent_bound
+        self.recurrent_scale = number("recurrent_scale", recurrent_scale, least=0, most=most)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self._recurrent_constraint = None if recurrent_bound is None else SpectralBound(recurrent_bound)
         self.state_size = self.units
@@ -176,12 +178,15 @@ class IRNN(keras.layers.Layer):
         it and the last state, `(batch, n)`. No value is negative.
 
     Raises:
-        ValueError: an argument is out of its range, or the sequences are not of the shape above.
+        ValueError: an argument is out of its range, or sequences, mask or initial state are not of the shapes above.
 
     Example:
     >>> states = IRNN(64, return_sequences=True)(np.random.normal(size=(8, 16, 128)))
     >>> states.shape
     TensorShape([8, 16, 64])
+
+    In both directions: `keras.layers.Bidirectional(keras.layers.RNN(IRNNCell(64)))`. Ragged sequences: give
+    `ragged.to_tensor()` and `mask=tf.sequence_mask(ragged.row_lengths())`.
 
     Reference:
         - Le et al., A simple way to initialize recurrent networks of rectified linear units, arXiv:1504.00941.
@@ -213,6 +218,7 @@ class IRNN(keras.layers.Layer):
                 "IRNN expects sequences of shape (batch, frames, dimension) with at least one frame and a known "
                 f"dimension. Received: shape {tuple(sequences_shape)}"
             )
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
         self.cell.build((sequences_shape[0], sequences_shape[-1]))
 
     # Keras fills `mask` where the sequences are the only tensor, `sequences_mask` where an initial state comes too.
@@ -220,12 +226,9 @@ class IRNN(keras.layers.Layer):
         """Returns the states or the last one, and the last one again with `return_state`."""
         units = self.cell.units
         mask = sequences_mask if mask is None else mask
-        if isinstance(initial_state, (list, tuple)):
-            (initial_state,) = initial_state
-        if initial_state is None:
-            (initial_state,) = self.cell.get_initial_state(ops.shape(sequences)[0])
+        initial_state = self._state(initial_state, sequences)
         if mask is not None:
-            mask = ops.expand_dims(ops.cast(mask, "bool"), -1)
+            mask = ops.expand_dims(frame_mask(self, mask, sequences), -1)
             sequences = ops.where(mask, sequences, 0)  # NaN in the padding would reach the gradient of W
             mask = ops.transpose(mask, (1, 0, 2))
 
@@ -239,6 +242,26 @@ class IRNN(keras.layers.Layer):
         output = ops.transpose(states, (1, 0, 2)) if self.return_sequences else states
         last = states[-1] if self.return_sequences else states
         return (output, last) if self.return_state else output
+
+    def _state(self, given, sequences):
+        """The state before the first frame, `(batch, n)`."""
+        if isinstance(given, (list, tuple)) and len(given) == 1:
+            (given,) = given
+        if given is None:
+            return self.cell.get_initial_state(ops.shape(sequences)[0])[0]
+        given = ops.convert_to_tensor(given)
+        shape, expected = tuple(given.shape), (sequences.shape[0], self.cell.units)
+        if not fits(shape, expected):
+            raise ValueError(
+                f"IRNN expects an initial state of shape (batch, units), {expected} for these sequences, or a list of "
+                f"one. Received: shape {shape}"
+            )
+        return given
+
+    @property
+    def units(self):
+        """Size n of the state."""
+        return self.cell.units
 
     def compute_mask(self, sequences, previous_mask):
         """Returns the mask of the output: that of the sequences with `return_sequences`, or none."""

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from fer_keras.layers.arguments import number
 from fer_keras.layers.center_loss import CenterLoss
 from fer_keras.layers.metric_loss import unit_vectors
 
@@ -19,6 +20,9 @@ class IslandLoss(CenterLoss):
             + λ1/(K−1) Σ_{k≠j} [c_k/(‖c_k‖‖c_j‖) − (c_k·c_j) c_j/(‖c_k‖‖c_j‖³)]`.
 
     The metric `hard_fraction` is the share of samples beyond the radius. Both pair sums cost O(K d).
+
+    The pair term is large next to the rest: with centres at right angles it is λ1 K (K−1), 420 for 7 classes. It is a
+    constant for the gradient, but part of the value that `fit` shows as `metric_loss` and, times λ, in `loss`.
 
     Args:
         num_classes: int, number of classes K.
@@ -70,18 +74,13 @@ class IslandLoss(CenterLoss):
         super().__init__(
             num_classes, alpha=alpha, reduction=reduction, centers_initializer=centers_initializer, **kwargs
         )
-        if threshold < 0 or pair_weight < 0:
-            raise ValueError(
-                "`threshold` and `pair_weight` must not be negative. "
-                f"Received: threshold={threshold}, pair_weight={pair_weight}"
-            )
-        self.threshold = float(threshold)
-        self.pair_weight = float(pair_weight)
+        self.threshold = number("threshold", threshold, least=0)
+        self.pair_weight = number("pair_weight", pair_weight, least=0)
         self.hard_fraction = keras.metrics.Mean(name="hard_fraction")
 
     def call(self, features, labels, sample_weight=None):
         """Returns the loss of a batch as a scalar."""
-        excess = ops.relu(self.squared_distances(features, self._indices(labels)) - self.threshold)
+        excess = ops.relu(self.squared_distances(features, self._indices(features, labels)) - self.threshold)
         return self.reduce(0.5 * excess, sample_weight) + self.pair_weight * self.pair_sum()
 
     def pair_sum(self):

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from fer_keras.landmarks import MIRRORED_LANDMARKS
+from fer_keras.layers.arguments import fits, number, whole_number
 
 # Triplets of the 68 iBUG landmarks; the angle is at the middle one. The image-right half mirrors the image-left half.
 _LEFT = (
@@ -26,6 +27,8 @@ KEY_POINT_TRIPLETS.flags.writeable = False
 
 # Arms whose lengths multiply to less than this, in squared widths of the crop, have no angle.
 _LEAST_ARMS = 1e-8
+# Crops; a face turned or cut off may reach beyond its own, but never as far as pixels do.
+_FARTHEST = 10.0
 
 
 @keras.saving.register_keras_serializable("fer_keras")
@@ -51,7 +54,8 @@ class KeyPointAngles(keras.layers.Layer):
 
     Call arguments:
         landmarks: float tensor of shape `(batch, 68, 2)`, x and y of the iBUG landmarks in [0, 1] of the crop; zeros
-            where none were found.
+            where none were found. Points beyond the crop are drawn as far as they reach into it: landmarks in pixels
+            would give maps of zeros.
         reference: optional tensor of the same shape, the landmarks of each face's neutral or first frame.
         training: bool, whether to leave faces out.
 
@@ -74,16 +78,13 @@ class KeyPointAngles(keras.layers.Layer):
     def __init__(self, image_size, sigma=0.04, drop_rate=0.0, seed=None, **kwargs):
         # Landmarks keep their precision: in float16 a short arm's angle would be off by a percent.
         super().__init__(autocast=False, **kwargs)
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        if height < 1 or width < 1:
-            raise ValueError(f"`image_size` must be at least 1. Received: image_size={image_size}")
-        if not sigma > 0:
-            raise ValueError(f"`sigma` must be positive. Received: sigma={sigma}")
-        if not 0 <= drop_rate < 1:
-            raise ValueError(f"`drop_rate` must be in [0, 1). Received: drop_rate={drop_rate}")
-        self.image_size = (int(height), int(width))
-        self.sigma = float(sigma)
-        self.drop_rate = float(drop_rate)
+        sides = tuple(image_size) if isinstance(image_size, (list, tuple)) else (image_size,)
+        if len(sides) not in (1, 2):
+            raise ValueError(f"`image_size` must be one number or (height, width). Received: image_size={image_size}")
+        height, width = (whole_number("image_size", side, least=1) for side in (sides[0], sides[-1]))
+        self.image_size = (height, width)
+        self.sigma = number("sigma", sigma, above=0)
+        self.drop_rate = number("drop_rate", drop_rate, least=0, below=1)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
@@ -108,13 +109,19 @@ class KeyPointAngles(keras.layers.Layer):
                 `tf.data.Dataset`. Faces without landmarks (all zeros) are passed over.
 
         Raises:
-            ValueError: no face has landmarks, or a shape is wrong.
+            ValueError: no face has landmarks, they are pixels or not finite, or a shape is wrong.
         """
         batches = [landmarks] if hasattr(landmarks, "shape") else landmarks
         total, count = 0.0, 0.0
         for batch in batches:
             batch = ops.cast(batch, "float64")
             _check_shape(batch.shape)
+            farthest = float(np.max(np.abs(batch), initial=0.0))
+            if not farthest < _FARTHEST:
+                raise ValueError(
+                    "`adapt` needs finite landmarks in [0, 1] of the crop, not in pixels. "
+                    f"Received: values up to {farthest:.3g}"
+                )
             if not self.built:
                 self.build(batch.shape)
                 self.built = True
@@ -127,11 +134,13 @@ class KeyPointAngles(keras.layers.Layer):
 
     def call(self, landmarks, reference=None, training=False):
         """Returns the maps."""
+        _check_shape(landmarks.shape)
         landmarks = ops.cast(landmarks, keras.backend.result_type(self.compute_dtype, "float32"))
         angles, valid = self._angles(landmarks)
         if reference is None:
             reference_angles = ops.cast(self.reference_angles, angles.dtype)
         else:
+            _check_shape(reference.shape, landmarks.shape[0])
             reference_angles, reference_valid = self._angles(ops.cast(reference, angles.dtype))
             valid = ops.logical_and(valid, reference_valid)
         if training and self.drop_rate > 0:
@@ -183,6 +192,8 @@ class KeyPointAngles(keras.layers.Layer):
         }
 
 
-def _check_shape(shape):
-    if tuple(shape[1:]) != (68, 2):
-        raise ValueError(f"KeyPointAngles expects landmarks of shape (batch, 68, 2). Received: shape {tuple(shape)}")
+def _check_shape(shape, batch=None):
+    if not fits(tuple(shape), (batch, 68, 2)):
+        raise ValueError(
+            f"KeyPointAngles expects landmarks of shape ({batch or 'batch'}, 68, 2). Received: shape {tuple(shape)}"
+        )

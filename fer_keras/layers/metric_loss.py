@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from fer_keras.layers.arguments import fits
+
 
 class MetricLoss(keras.layers.Layer):
     """Base of the losses that act on features and labels.
@@ -35,6 +37,7 @@ class MetricLoss(keras.layers.Layer):
     >>> @keras.saving.register_keras_serializable()
     ... class SmallFeatures(MetricLoss):
     ...     def call(self, features, labels, sample_weight=None):
+    ...         features = ops.cast(features, self.variable_dtype)  # squares of float16 overflow
     ...         return self.reduce(ops.sum(ops.square(features), axis=-1), sample_weight)
     """
 
@@ -46,8 +49,9 @@ class MetricLoss(keras.layers.Layer):
         self.reduction = reduction
 
     def build(self, features_shape, labels_shape=None, sample_weight_shape=None):
-        """Checks that features are of shape `(batch, d)`."""
+        """Checks that features are of shape `(batch, d)`, and keeps d for the checks of later calls."""
         require_features(self, features_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: features_shape[-1]})
 
     def call(self, features, labels, sample_weight=None):
         """Returns the loss as a scalar."""
@@ -68,9 +72,12 @@ class MetricLoss(keras.layers.Layer):
 
         Returns:
             A scalar of the values' dtype.
+
+        Raises:
+            ValueError: the weights have another shape.
         """
         if sample_weight is not None:
-            values = values * ops.reshape(ops.cast(sample_weight, values.dtype), (-1,))
+            values = values * _column(sample_weight, values, f"{self.name}: `sample_weight`")
         total = ops.sum(values)
         if self.reduction == "sum":
             return total * tf.distribute.get_strategy().num_replicas_in_sync
@@ -85,13 +92,27 @@ class MetricLoss(keras.layers.Layer):
         return {**super().get_config(), "reduction": self.reduction}
 
 
+def _column(values, like, name):
+    """What belongs to samples, of shape `(batch,)` or `(batch, 1)`, as `(batch,)` in the dtype of another tensor."""
+    values = ops.convert_to_tensor(values)
+    shape = tuple(values.shape)
+    if shape[1:] not in ((), (1,)) or not fits(shape[:1], (like.shape[0],)):
+        raise ValueError(f"{name} must be of shape ({like.shape[0] or 'batch'},) or (…, 1). Received: shape={shape}")
+    return ops.reshape(ops.cast(values, like.dtype), (-1,))
+
+
 def require_features(layer, shape):
-    """Raises `ValueError` unless a shape is `(batch, dimension)` with a known dimension.
+    """Raises `ValueError` unless a shape is `(batch, dimension)`, with the dimension that the layer was built for.
 
     Args:
         layer: the layer that asks, for the message.
         shape: the shape of its features.
     """
+    known = layer.input_spec.axes[-1] if layer.built and layer.input_spec else None
+    if known and (len(shape) != 2 or shape[-1] != known):
+        raise ValueError(
+            f"{type(layer).__name__} was built for features of shape (batch, {known}). Received: shape={tuple(shape)}"
+        )
     if len(shape) != 2 or shape[-1] is None:
         raise ValueError(
             f"{type(layer).__name__} expects features of shape (batch, dimension) with a known dimension. "
@@ -99,7 +120,7 @@ def require_features(layer, shape):
         )
 
 
-def class_indices(labels, num_classes=None, name="labels"):
+def class_indices(labels, num_classes=None, name="labels", batch=None):
     """Labels of any accepted form as class indices.
 
     Args:
@@ -107,25 +128,32 @@ def class_indices(labels, num_classes=None, name="labels"):
             is taken.
         num_classes: optional int K, to check the labels with.
         name: string, who asks, for the message.
+        batch: optional int, number of samples that the labels are for, `None` where it is unknown.
 
     Returns:
         An int32 tensor of shape `(batch,)`.
 
     Raises:
-        ValueError: the labels have another shape.
+        ValueError: the labels have another shape, or are not as many as the samples.
         tf.errors.InvalidArgumentError: a label is outside `[0, K)`. XLA has no assertions: under `jit_compile=True`,
             Keras's default on a GPU, such a label is not noticed here (Keras's sparse cross entropy is NaN for it).
     """
     labels = ops.convert_to_tensor(labels)
     shape = tuple(labels.shape)
+    if shape and not fits(shape[:1], (batch,)):
+        raise ValueError(f"{name}: {shape[0]} labels for {batch} samples; one each is needed. Received: shape={shape}")
     if len(shape) == 2 and shape[1] not in (None, 1) and num_classes in (None, shape[1]):
         return ops.cast(ops.argmax(labels, axis=-1), "int32")
+    if len(shape) == 2 and shape[1] is None:  # as batches of a generator: the form is known when they come
+        soft = ops.cast(ops.argmax(labels, axis=-1), "int64")
+        labels = ops.where(ops.shape(labels)[1] == 1, ops.cast(labels[:, 0], "int64"), soft)
+        shape = shape[:1]
     if len(shape) != 1 and (len(shape) != 2 or shape[1] != 1):
         raise ValueError(
             f"{name} expects integer labels of shape (batch,) or (batch, 1), or soft rows of shape "
             f"(batch, {num_classes or 'classes'}). Received: shape={shape}"
         )
-    labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
+    labels = ops.reshape(ops.cast(labels, "int64"), (-1,))
     if num_classes is not None:
         # One assertion, without the branch that tf.debugging adds in graphs.
         low, high = tf.reduce_min(labels), tf.reduce_max(labels)
@@ -133,7 +161,7 @@ def class_indices(labels, num_classes=None, name="labels"):
         check = tf.raw_ops.Assert(condition=tf.logical_and(low >= 0, high < num_classes), data=[message, low, high])
         with tf.control_dependencies([check]):
             labels = tf.identity(labels)  # nothing is learnt before the check
-    return labels
+    return ops.cast(labels, "int32")
 
 
 def unit_vectors(vectors, axis=-1):

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from fer_keras.layers.arguments import number
 from fer_keras.losses.margin_head import CosineHead
 
 
@@ -47,13 +48,15 @@ class ArcFace(CosineHead):
 
     def __init__(self, num_classes, margin=0.5, scale=64.0, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(num_classes, margin, scale, kernel_initializer=kernel_initializer, **kwargs)
-        if margin >= math.pi:
-            raise ValueError(f"`margin` must be in [0, π). Received: margin={margin}")
+        number("margin", margin, least=0, below=math.pi)
 
     def margin_cosine(self, cosine):
         """`cos(θ + m)`, monotonic in θ."""
-        # The sine's gradient is infinite at θ = 0 and π: it is cut off there.
-        sine = ops.sqrt(ops.maximum(1.0 - ops.square(cosine), 1e-7))
+        # (1 − c)(1 + c) keeps the digits that 1 − c² loses near θ = 0 and π. The sine's gradient is infinite at both:
+        # there it is taken as 0.
+        squared = (1.0 - cosine) * (1.0 + cosine)
+        inside = squared > 0.0
+        sine = ops.where(inside, ops.sqrt(ops.where(inside, squared, 1.0)), 0.0)
         turned = cosine * math.cos(self.margin) - sine * math.sin(self.margin)
         beyond = cosine - self.margin * math.sin(self.margin)
         return ops.where(cosine > -math.cos(self.margin), turned, beyond)

@@ -1,8 +1,10 @@
 """Focal loss: cross entropy that turns away from easy samples (Lin et al., ICCV 2017)."""
 
 import keras
+import numpy as np
 from keras import ops
 
+from fer_keras.layers.arguments import fits, number
 from fer_keras.layers.metric_loss import class_indices
 
 
@@ -41,10 +43,11 @@ class FocalLoss(keras.losses.Loss):
 
     def __init__(self, gamma=2.0, alpha=None, reduction="sum_over_batch_size", name="focal_loss", **kwargs):
         super().__init__(name=name, reduction=reduction, **kwargs)
-        if gamma < 0:
-            raise ValueError(f"`gamma` must not be negative. Received: gamma={gamma}")
-        self.gamma = float(gamma)
-        self.alpha = alpha if alpha is None or isinstance(alpha, (int, float)) else [float(value) for value in alpha]
+        self.gamma = number("gamma", gamma, least=0)
+        if alpha is None or np.ndim(alpha) == 0:
+            self.alpha = alpha if alpha is None else number("alpha", alpha, least=0)
+        else:
+            self.alpha = [number("alpha", value, least=0) for value in alpha]
 
     def call(self, y_true, y_pred):
         """Returns the loss of every sample."""
@@ -54,7 +57,13 @@ class FocalLoss(keras.losses.Loss):
             )
         num_classes = y_pred.shape[-1]
         if tuple(y_true.shape)[1:] != (num_classes,):
-            y_true = ops.one_hot(class_indices(y_true, num_classes, self.name), num_classes, dtype=y_pred.dtype)
+            labels = class_indices(y_true, num_classes, self.name, batch=y_pred.shape[0])
+            y_true = ops.one_hot(labels, num_classes, dtype=y_pred.dtype)
+        elif not fits(tuple(y_true.shape), tuple(y_pred.shape)):
+            raise ValueError(
+                f"{self.name}: soft rows must have the shape of the logits, {tuple(y_pred.shape)}. "
+                f"Received: shape={tuple(y_true.shape)}"
+            )
         if isinstance(self.alpha, list) and len(self.alpha) != num_classes:
             raise ValueError(f"`alpha` must have {num_classes} entries, one a class. Received: alpha={self.alpha}")
         if self.alpha is not None:
@@ -66,4 +75,4 @@ class FocalLoss(keras.losses.Loss):
 
     def get_config(self):
         """Returns the loss's configuration."""
-        return {**super().get_config(), "gamma": self.gamma, "alpha": self.alpha}
+        return {**super().get_config(), "gamma": self.gamma, "alpha": self.alpha, "dtype": self.dtype}

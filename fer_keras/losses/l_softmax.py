@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from fer_keras.layers.arguments import number, whole_number
 from fer_keras.losses.margin_head import MarginHead
 
 
@@ -65,17 +66,10 @@ class LSoftmax(MarginHead):
         **kwargs,
     ):
         super().__init__(num_classes, kernel_initializer=kernel_initializer, **kwargs)
-        if margin != int(margin) or margin < 1:
-            raise ValueError(f"`margin` must be a whole number of at least 1. Received: margin={margin}")
-        if not annealing_start >= annealing_end >= 0 or annealing_rate < 0:
-            raise ValueError(
-                "`annealing_start` ≥ `annealing_end` ≥ 0 and `annealing_rate` ≥ 0 are needed. Received: "
-                f"annealing_start={annealing_start}, annealing_end={annealing_end}, annealing_rate={annealing_rate}"
-            )
-        self.margin = int(margin)
-        self.annealing_start = float(annealing_start)
-        self.annealing_rate = float(annealing_rate)
-        self.annealing_end = float(annealing_end)
+        self.margin = whole_number("margin", margin, least=1)
+        self.annealing_end = number("annealing_end", annealing_end, least=0)
+        self.annealing_start = number("annealing_start", annealing_start, least=self.annealing_end)
+        self.annealing_rate = number("annealing_rate", annealing_rate, least=0)
 
     def build(self, features_shape, labels_shape=None):
         """Creates the class vectors and the step counter."""

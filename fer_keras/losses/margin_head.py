@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from fer_keras.layers.arguments import number, whole_number
 from fer_keras.layers.metric_loss import class_indices, require_features, unit_vectors
 
 
@@ -40,14 +41,13 @@ class MarginHead(keras.layers.Layer):
     def __init__(self, num_classes, kernel_initializer="glorot_uniform", **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
-        if num_classes < 2:
-            raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
-        self.num_classes = int(num_classes)
+        self.num_classes = whole_number("num_classes", num_classes, least=2)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, features_shape, labels_shape=None):
         """Creates the class vectors for features of shape `(batch, d)`."""
         require_features(self, features_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: features_shape[-1]})
         self.kernel = self.add_weight(
             name="kernel",
             shape=(features_shape[-1], self.num_classes),
@@ -61,7 +61,7 @@ class MarginHead(keras.layers.Layer):
         logits = self.logits(features)
         if labels is None:
             return logits
-        indices = class_indices(labels, self.num_classes, self.name)
+        indices = class_indices(labels, self.num_classes, self.name, batch=features.shape[0])
         target = ops.one_hot(indices, self.num_classes, dtype=self.variable_dtype)
         own = ops.sum(target * logits, axis=-1, keepdims=True)
         return logits + target * (self.margin_logit(own, features, target, training) - own)
@@ -120,12 +120,8 @@ class CosineHead(MarginHead):
 
     def __init__(self, num_classes, margin, scale, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(num_classes, kernel_initializer=kernel_initializer, **kwargs)
-        if margin < 0 or scale <= 0:
-            raise ValueError(
-                f"`margin` must not be negative and `scale` must be positive. Received: margin={margin}, scale={scale}"
-            )
-        self.margin = float(margin)
-        self.scale = float(scale)
+        self.margin = number("margin", margin, least=0)
+        self.scale = number("scale", scale, above=0)
 
     def logits(self, features):
         """`s cos(θ_j)`."""

@@ -3,6 +3,8 @@
 import tensorflow as tf
 from keras import ops
 
+from fer_keras.layers.metric_loss import sum_over_replicas
+
 
 def batch_pairs(features, labels):
     """Pairs every sample with every sample of the global batch.
@@ -19,6 +21,8 @@ def batch_pairs(features, labels):
         two masks (bool), of the pairs of one class without a sample's pair with itself, and of the pairs of two
         classes.
     """
+    # Distances do not see a shift, but their digits do: what all features have in common goes first.
+    features = features - tf.stop_gradient(_global_mean(features))
     others, other_labels, offset = _global_batch(features, labels)
     products = ops.matmul(features, ops.transpose(others))
     lengths = ops.sum(ops.square(features), axis=-1)[:, None]
@@ -27,6 +31,13 @@ def batch_pairs(features, labels):
     same = labels[:, None] == other_labels[None, :]
     itself = offset + tf.range(tf.shape(features)[0])[:, None] == tf.range(tf.shape(others)[0])[None, :]
     return distances, same & ~itself, ~same
+
+
+def _global_mean(features):
+    """The mean of all replicas' features, `(1, d)`; zeros of an empty batch."""
+    total, count = tf.reduce_sum(features, axis=0, keepdims=True), tf.cast(tf.shape(features)[0], features.dtype)
+    total, count = sum_over_replicas([total, count])
+    return total / tf.maximum(count, 1.0)
 
 
 def _global_batch(features, labels):

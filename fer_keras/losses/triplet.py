@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from fer_keras.layers.arguments import number
 from fer_keras.layers.metric_loss import MetricLoss, class_indices, unit_vectors
 from fer_keras.losses.pairs import batch_pairs
 
@@ -54,11 +55,9 @@ class TripletLoss(MetricLoss):
 
     def __init__(self, margin=0.2, mining="semi_hard", normalize=True, reduction="mean", **kwargs):
         super().__init__(reduction=reduction, **kwargs)
-        if margin <= 0:
-            raise ValueError(f"`margin` must be positive. Received: margin={margin}")
         if mining not in ("semi_hard", "hard"):
             raise ValueError(f'`mining` must be "semi_hard" or "hard". Received: mining={mining!r}')
-        self.margin = float(margin)
+        self.margin = number("margin", margin, above=0)
         self.mining = mining
         self.normalize = bool(normalize)
 
@@ -67,7 +66,9 @@ class TripletLoss(MetricLoss):
         features = ops.cast(features, self.variable_dtype)
         if self.normalize:
             features, _ = unit_vectors(features)
-        distances, positive, negative = batch_pairs(features, class_indices(labels, name=self.name))
+        distances, positive, negative = batch_pairs(
+            features, class_indices(labels, name=self.name, batch=features.shape[0])
+        )
         mine = _semi_hard if self.mining == "semi_hard" else _hard
         to_positive, to_negative, weight = mine(distances, positive, negative)
         excess = ops.relu(to_positive - to_negative + self.margin)
@@ -93,8 +94,9 @@ def _semi_hard(distances, positive, negative):
 
 def _hard(distances, positive, negative):
     """Distance to the farthest positive and to the nearest negative, and 1 where both exist, each `(batch, 1)`."""
-    farthest = ops.max(ops.where(positive, distances, 0.0), axis=-1, keepdims=True)
-    greatest = ops.max(distances, axis=-1, keepdims=True)
-    nearest = ops.min(ops.where(negative, distances, greatest), axis=-1, keepdims=True)
+    # TensorFlow's own: Keras's refuse an empty batch.
+    farthest = tf.reduce_max(tf.where(positive, distances, 0.0), axis=-1, keepdims=True)
+    greatest = tf.reduce_max(distances, axis=-1, keepdims=True)
+    nearest = tf.reduce_min(tf.where(negative, distances, greatest), axis=-1, keepdims=True)
     valid = ops.any(positive, axis=-1, keepdims=True) & ops.any(negative, axis=-1, keepdims=True)
     return farthest, nearest, ops.cast(valid, distances.dtype)

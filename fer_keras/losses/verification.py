@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from fer_keras.layers.arguments import number
 from fer_keras.layers.metric_loss import MetricLoss, class_indices
 from fer_keras.losses.pairs import batch_pairs
 
@@ -47,14 +48,14 @@ class VerificationLoss(MetricLoss):
 
     def __init__(self, margin, reduction="mean", **kwargs):
         super().__init__(reduction=reduction, **kwargs)
-        if margin <= 0:
-            raise ValueError(f"`margin` must be positive. Received: margin={margin}")
-        self.margin = float(margin)
+        self.margin = number("margin", margin, above=0)
 
     def call(self, features, labels, sample_weight=None):
         """Returns the loss of a batch as a scalar."""
         features = ops.cast(features, self.variable_dtype)
-        squared, positive, negative = batch_pairs(features, class_indices(labels, name=self.name))
+        squared, positive, negative = batch_pairs(
+            features, class_indices(labels, name=self.name, batch=features.shape[0])
+        )
         distances = ops.sqrt(ops.maximum(squared, 1e-12))  # the root's gradient is infinite at 0
         apart = ops.square(ops.relu(self.margin - distances))
         costs = ops.where(positive, squared, ops.where(negative, apart, 0.0))

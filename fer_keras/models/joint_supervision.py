@@ -6,7 +6,8 @@ import tensorflow as tf
 from keras import ops
 
 from fer_keras.errors import InputError
-from fer_keras.layers.metric_loss import class_indices
+from fer_keras.layers.arguments import number
+from fer_keras.layers.metric_loss import MetricLoss, class_indices
 from fer_keras.losses.margin_head import MarginHead
 
 
@@ -25,10 +26,12 @@ class JointSupervision(keras.Model):
     on both losses. A `.keras` file keeps the centres; a SavedModel made by `export` does not carry them.
 
     Args:
-        backbone: a Keras model from faces to features of shape `(batch, d)`.
+        backbone: a functional or Sequential Keras model from faces to features of shape `(batch, d)`. Of a subclassed
+            model the shapes are not known beforehand: give `keras.Model(inputs, model(inputs))` with
+            `inputs = keras.Input(...)`.
         label_names: sequence of K class names, in the order of the outputs.
         metric_loss: a `fer_keras.layers.MetricLoss`, or `None` for the compiled loss alone.
-        metric_weight: float, λ.
+        metric_weight: float λ ≥ 0.
         head: a layer from features to K logits, such as a `fer_keras.losses.MarginHead`; the default is a dense layer
             in float32.
         **kwargs: passed to `keras.Model`.
@@ -55,14 +58,17 @@ class JointSupervision(keras.Model):
 
     def __init__(self, backbone, label_names, metric_loss=None, metric_weight=0.01, head=None, **kwargs):
         super().__init__(**kwargs)
-        self.label_names = tuple(label_names)
+        self.label_names = (label_names,) if isinstance(label_names, str) else tuple(label_names)
         num_classes = len(self.label_names)
         if len(set(self.label_names)) < max(num_classes, 2):
             raise ValueError(f"`label_names` must be two or more distinct names. Received: {self.label_names}")
-        if len(backbone.output_shape) != 2:
+        features_shape = _features_shape(backbone)
+        if not (metric_loss is None or isinstance(metric_loss, MetricLoss)):
+            raise ValueError(f"`metric_loss` must be a fer_keras.layers.MetricLoss or None. Received: {metric_loss}")
+        if not (head is None or isinstance(head, keras.layers.Layer)) or isinstance(head, MetricLoss):
             raise ValueError(
-                "`backbone` must return features of shape (batch, dimension). "
-                f"Received a backbone that returns {backbone.output_shape}"
+                "`head` must be a layer from features to logits, such as a fer_keras.losses.MarginHead. "
+                f"Received: {head}"
             )
         if metric_loss is not None and getattr(metric_loss, "num_classes", num_classes) != num_classes:
             raise ValueError(
@@ -70,16 +76,16 @@ class JointSupervision(keras.Model):
             )
         self.backbone = backbone
         self.head = keras.layers.Dense(num_classes, dtype="float32", name="logits") if head is None else head
-        outputs = self.head.compute_output_shape(backbone.output_shape)[-1]
+        outputs = self.head.compute_output_shape(features_shape)[-1]
         if outputs != num_classes:
             raise ValueError(f"`head` returns {outputs} logits, but there are {num_classes} `label_names`")
         self.metric_loss = metric_loss
-        self.metric_weight = float(metric_weight)
+        self.metric_weight = number("metric_weight", metric_weight, least=0)
         if not self.head.built:
-            self.head.build(backbone.output_shape)
+            self.head.build(features_shape)
         if metric_loss is not None:
             if not metric_loss.built:
-                metric_loss.build(backbone.output_shape)
+                metric_loss.build(features_shape)
             self.metric_loss_tracker = keras.metrics.Mean(name="metric_loss")
         self.build(backbone.input_shape)
 
@@ -117,7 +123,9 @@ class JointSupervision(keras.Model):
     def initialize_centers(self, x, y=None, batch_size=32):
         """Sets the centres of the metric loss to the class means of the features, in one pass.
 
-        It makes sense for a backbone that has learnt already, with softmax or from a preset.
+        It makes sense for a backbone that has learnt already, with softmax or from a preset. The pair term of the
+        Island loss pushes centres by steps of about α λ1 / (K − 1) over their norm: where the means have norms far
+        below 1 they are thrown apart all the same, and a smaller `pair_weight` keeps them.
 
         Args:
             x: a `tf.data.Dataset` or other iterable of batches `(x, y)`, or an array of faces.
@@ -139,8 +147,8 @@ class JointSupervision(keras.Model):
     def inference_model(self):
         """The part that answers: a functional model from faces to logits, without the metric loss."""
         inputs = self.backbone.inputs
-        features = self.backbone(inputs[0] if len(inputs) == 1 else inputs)
-        return keras.Model(inputs, self.head(features), name=f"{self.name}_inference")
+        inputs = inputs[0] if len(inputs) == 1 else inputs
+        return keras.Model(inputs, self.head(self.backbone(inputs)), name=f"{self.name}_inference")
 
     def export(self, filepath, format="tf_saved_model", **kwargs):  # noqa: A002 (Keras's name)
         """Exports the inference part, see `keras.Model.export`."""
@@ -194,3 +202,18 @@ class JointSupervision(keras.Model):
         parts = ("backbone", "metric_loss", "head")
         restored = {part: keras.saving.deserialize_keras_object(config[part]) for part in parts if part in config}
         return cls(**{**config, **restored})
+
+
+def _features_shape(backbone):
+    """The shape of a backbone's features, `(None, d)`."""
+    shape = getattr(backbone, "output_shape", None) if getattr(backbone, "inputs", None) else None
+    if shape is None:
+        raise ValueError(
+            "`backbone` must be a functional or Sequential model with an input shape. Of a subclassed model give "
+            f"`keras.Model(inputs, model(inputs))` with `inputs = keras.Input(...)`. Received: {backbone}"
+        )
+    if not isinstance(shape, tuple) or len(shape) != 2:
+        raise ValueError(
+            f"`backbone` must return features of shape (batch, dimension). Received a backbone that returns {shape}"
+        )
+    return shape

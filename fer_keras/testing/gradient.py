@@ -15,12 +15,13 @@ def check_gradient(function, *arrays, step=1e-6, tolerance=1e-5, entries=24, see
             is weighted at random and summed. It must be smooth near the arrays: choose them away from kinks.
         *arrays: the point, converted to float64.
         step: float, of the differences.
-        tolerance: float, allowed error relative to the greatest entry of the array's gradient.
+        tolerance: float, allowed error relative to the greatest entry of the array's gradient; what rounding in
+            float64 does to the differences is allowed besides.
         entries: int, how many entries of each array are tried at most, chosen at random.
         seed: int, of that choice.
 
     Raises:
-        AssertionError: an entry differs, or the gradient does not exist.
+        AssertionError: an entry differs, the gradient does not exist, or the function does not compute in float64.
 
     Example:
     >>> check_gradient(lambda x: keras.ops.sum(x**3), np.array([1.0, 2.0]))
@@ -28,6 +29,12 @@ def check_gradient(function, *arrays, step=1e-6, tolerance=1e-5, entries=24, see
     random = np.random.default_rng(seed)
     arrays = [np.array(keras.ops.convert_to_numpy(array), "float64") for array in arrays]
     outputs = keras.tree.flatten(function(*map(tf.constant, arrays)))
+    for output in outputs:
+        require(
+            output.dtype == tf.float64,
+            f"the function returns {output.dtype.name} for float64, too coarse for differences; "
+            'make what it calls with dtype="float64"',
+        )
     weights = [tf.constant(random.uniform(0.5, 1.5, output.shape)) for output in outputs]
 
     @tf.function(autograph=False)
@@ -58,9 +65,9 @@ def check_gradient(function, *arrays, step=1e-6, tolerance=1e-5, entries=24, see
                 value(*(tf.constant(a) for a in [*arrays[:position], s, *arrays[position + 1 :]])) for s in shifted
             )
             expected = (float(high) - float(low)) / (2.0 * step)
-            error = abs(gradient[index] - expected) / max(np.abs(gradient).max(), 1e-3)
+            rounding = 1e-15 / step * (1.0 + abs(float(high)))
             require(
-                error <= tolerance,
+                abs(gradient[index] - expected) <= tolerance * np.abs(gradient).max() + rounding,
                 f"argument {position}, entry {tuple(map(int, index))}: gradient {gradient[index]:.8g}, "
                 f"finite difference {expected:.8g}",
             )

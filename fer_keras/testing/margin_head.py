@@ -6,6 +6,7 @@ from keras import ops
 
 from fer_keras.models import JointSupervision
 from fer_keras.testing.classifier import check_classifier
+from fer_keras.testing.config import check_config
 from fer_keras.testing.gradient import check_gradient
 from fer_keras.testing.layer import check_layer
 from fer_keras.testing.problem import class_names, tiny_backbone, tiny_problem
@@ -17,7 +18,7 @@ def check_margin_head(factory, num_classes=3, dimension=4, learning_rate=0.01, t
     """Checks a margin head, alone and in `JointSupervision`.
 
     - without labels it passes `check_layer` (but for `fit`, which `check_classifier` covers);
-    - labels lower the labelled class's logit and leave the others;
+    - labels lower the labelled class's logit and leave the others, also in a head made from the configuration;
     - integer labels of shape `(batch,)` and `(batch, 1)` and soft rows give the same;
     - the gradient of the margin logits agrees with finite differences;
     - margin logits are the same eagerly and under `jit_compile=True`;
@@ -51,6 +52,10 @@ def check_margin_head(factory, num_classes=3, dimension=4, learning_rate=0.01, t
         np.all(change <= tolerance * np.abs(plain).max()) and np.min(change) < 0,
         f"labels change their logits by {change.min():.4g} to {change.max():.4g}, expected not above 0, some below",
     )
+    copy = check_config(head)
+    copy.build(features.shape)
+    copy.set_weights(head.get_weights())
+    require_close(copy(features, labels), margin, "margin logits of a head made from the configuration", tolerance)
     require_close(head(features, labels[:, None]), margin, "logits with labels of shape (batch, 1)", tolerance)
     soft = 0.8 * target + 0.2 / num_classes
     require_close(head(features, soft), margin, "logits with soft rows", tolerance)

@@ -16,7 +16,8 @@ from fer_keras.testing.requirement import require, require_close, require_finite
 def check_metric_loss(factory, num_classes=3, dimension=4, metric_weight=0.1, tolerance=1e-5):
     """Checks a metric loss, alone and in `JointSupervision`.
 
-    - its configuration is complete, and its output a scalar;
+    - its configuration is complete: a layer made from it gives the same loss and learns the same; its output is a
+      scalar;
     - `call` changes no weight, and is linear in the sample weights;
     - integer labels of shape `(batch,)` and `(batch, 1)` and soft rows give the same;
     - the gradient towards the features agrees with finite differences;
@@ -44,12 +45,15 @@ def check_metric_loss(factory, num_classes=3, dimension=4, metric_weight=0.1, to
     labels = random.permutation(np.arange(3 * num_classes) % num_classes)
 
     layer = factory()
-    check_config(layer)
+    copy = check_config(layer)
     value = layer(features, labels)
     shape = layer.compute_output_shape(features.shape, labels.shape)
     require(tuple(value.shape) == tuple(shape) == (), f"the loss has shape {value.shape}, expected a scalar")
 
     before = layer.get_weights()
+    copy.build(features.shape)
+    copy.set_weights(before)
+    require_close(copy(features, labels), value, "loss of a layer made from the configuration", tolerance)
     none, half, full = (float(layer(features, labels, np.full(len(labels), weight))) for weight in (0.0, 0.5, 1.0))
     require_close(layer.get_weights(), before, "weights after `call`, which must not change them", tolerance=0.0)
     require(none != full, "sample weights do not act on the loss")
@@ -72,7 +76,9 @@ def check_metric_loss(factory, num_classes=3, dimension=4, metric_weight=0.1, to
     require_close(step(features, labels), value, "loss with jit_compile=True against eagerly", tolerance)
     compiled = layer.get_weights()
     layer.set_weights(before)
-    layer.update(features, labels)
+    for one in (layer, copy):
+        one.update(features, labels)
+    require_close(copy.get_weights(), layer.get_weights(), "weights that a layer made from the configuration learns")
     require_close(compiled, layer.get_weights(), "weights after `update` with jit_compile=True", tolerance)
 
     with dtype_policy("mixed_float16"):

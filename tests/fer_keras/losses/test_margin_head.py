@@ -43,8 +43,8 @@ def test_mixed_precision_asked_for_keeps_weights_and_logits_in_float32():
 def test_faults_are_named():
     for make, received in [
         (lambda: ArcFace(1), "num_classes=1"),
-        (lambda: ArcFace(3, margin=-0.1), r"margin=-0\.1, scale=64\.0"),
-        (lambda: ArcFace(3, scale=0), r"margin=0\.5, scale=0"),
+        (lambda: ArcFace(3, margin=-0.1), r"margin=-0\.1"),
+        (lambda: ArcFace(3, scale=0), "scale=0"),
         (lambda: ArcFace(3)(np.ones((2, 4, 4))), r"shape=\(2, 4, 4\)"),
         (lambda: ArcFace(3)(FEATURES, np.ones((2, 4))), r"shape=\(2, 4\)"),
     ]:

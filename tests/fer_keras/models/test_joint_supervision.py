@@ -1,4 +1,5 @@
 import functools
+import pickle
 
 import keras
 import numpy as np
@@ -233,3 +234,58 @@ def test_faults_are_named():
     pictures = keras.Input((3, 3, 1))
     with pytest.raises(ValueError, match=r"Received a backbone that returns \(None, 3, 3, 2\)"):
         JointSupervision(keras.Model(pictures, keras.layers.Dense(2)(pictures)), NAMES)
+
+
+def test_parts_of_the_wrong_kind_are_named():
+    for options, message in [
+        ({"metric_loss": FocalLoss()}, "`metric_loss` must be a fer_keras.layers.MetricLoss"),
+        ({"metric_loss": IslandLoss}, "`metric_loss` must be a fer_keras.layers.MetricLoss"),
+        ({"metric_loss": ArcFace(3)}, "`metric_loss` must be a fer_keras.layers.MetricLoss"),
+        ({"head": CenterLoss(3)}, "`head` must be a layer from features to logits"),
+        ({"head": ArcFace}, "`head` must be a layer from features to logits"),
+        ({"metric_weight": -0.1}, "`metric_weight` must be a finite number and ≥ 0"),
+        ({"metric_weight": float("nan")}, "`metric_weight` must be a finite number and ≥ 0"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            JointSupervision(backbone(), NAMES, **options)
+    with pytest.raises(ValueError, match="two or more distinct names"):
+        JointSupervision(backbone(), "abc")
+
+
+@keras.saving.register_keras_serializable("tests_of_joint_supervision")
+class Subclassed(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(4)
+
+    def call(self, faces):
+        return self.dense(keras.layers.Flatten()(faces))
+
+
+def test_subclassed_backbone(faces, labels):
+    with pytest.raises(ValueError, match=r"keras\.Model\(inputs, model\(inputs\)\)"):
+        JointSupervision(Subclassed(), NAMES)
+    inputs = keras.Input((3, 3, 1))
+    model = JointSupervision(keras.Model(inputs, Subclassed()(inputs)), NAMES, metric_loss=CenterLoss(3))
+    model.compile("sgd", CROSS_ENTROPY())
+    history = model.fit(faces, labels, epochs=5, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+
+
+def test_an_export_answers_a_plain_array(faces, tmp_path):
+    model = joint(metric_loss=CenterLoss(3))
+    model.export(str(tmp_path / "export"), verbose=False)
+    exported = tf.saved_model.load(str(tmp_path / "export"))
+    np.testing.assert_allclose(exported.serve(faces), model(faces), rtol=1e-5, atol=1e-6)
+
+
+def test_clones_and_pickles(faces, labels):
+    model = joint(metric_loss=IslandLoss(3, threshold=2.0), head=ArcFace(3, scale=8.0))
+    clone = keras.models.clone_model(model)
+    assert clone.metric_loss.threshold == 2.0
+    assert clone.head.scale == 8.0
+    clone.set_weights(model.get_weights())
+    np.testing.assert_allclose(clone(faces), model(faces), rtol=1e-6)
+    copy = pickle.loads(pickle.dumps(model))
+    assert_same_weights(copy, model)
+    copy.fit(faces, labels, verbose=0)

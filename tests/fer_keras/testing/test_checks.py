@@ -208,3 +208,50 @@ def test_classifier_with_dropout_and_batch_normalisation():
 def test_two_replicas():
     assert two_replicas().num_replicas_in_sync == 2
     assert two_replicas() is two_replicas()
+
+
+@register
+class LyingCenterLoss(CenterLoss):
+    """Its configuration is complete, and always that of the default."""
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": 0.5}
+
+
+@register
+class LyingMargin(AMSoftmax):
+    def get_config(self):
+        return {**super().get_config(), "margin": 0.35}
+
+
+def test_configurations_that_lie_are_noticed():
+    check_metric_loss(functools.partial(LyingCenterLoss, 3, alpha=0.5))
+    with pytest.raises(AssertionError, match="made from the configuration learns"):
+        check_metric_loss(functools.partial(LyingCenterLoss, 3, alpha=0.25))
+    with pytest.raises(AssertionError, match="of a head made from the configuration"):
+        check_margin_head(functools.partial(LyingMargin, 3, margin=0.2))
+
+
+def test_small_gradients_are_compared_as_well():
+    point = np.array([1.0, 2.0])
+    check_gradient(lambda x: 1e-5 * ops.sum(x**3), point)
+    with pytest.raises(AssertionError, match="argument 0"):
+        check_gradient(lambda x: 1e-5 * ops.sum(wrong_gradient(x)), point)
+
+
+def test_a_function_that_computes_in_float32_is_named():
+    with pytest.raises(AssertionError, match=r'returns float32 for float64.*dtype="float64"'):
+        check_gradient(lambda x: ops.sum(ops.cast(x, "float32") ** 2), np.array([1.0, 2.0]))
+
+
+@register
+class SmallFeatures(MetricLoss):
+    """The example of MetricLoss's docstring."""
+
+    def call(self, features, labels, sample_weight=None):
+        features = ops.cast(features, self.variable_dtype)
+        return self.reduce(ops.sum(ops.square(features), axis=-1), sample_weight)
+
+
+def test_the_example_of_a_metric_loss_keeps_the_contract():
+    check_metric_loss(SmallFeatures)
