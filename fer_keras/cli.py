@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fer_keras.console import console, errors, load_libraries
+from fer_keras.console import _native_stderr_aside, console, errors, load_libraries
 from fer_keras.errors import InputError
 
 app = typer.Typer(
@@ -240,21 +240,86 @@ def predict(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: fer-keras explain --model runs/mine photo.jpg --out runs/explained")
+def explain(
+    images: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Pictures with one or more faces.")],
+    model: ModelOption,
+    out: Annotated[Path, typer.Option(help="Folder for one PNG a face.")],
+    method: Annotated[str, typer.Option(help="grad_cam or occlusion.")] = "grad_cam",
+    label: Annotated[str | None, typer.Option(help="Class to explain; by default every face's most probable.")] = None,
+    strict: StrictOption = False,
+):
+    """Show where in the faces of pictures a model looks."""
+    load_libraries()
+    from fer_keras.explain import Explainer, write_explanations
+    from fer_keras.faces.image import printable
+    from fer_keras.recognizer import Recognizer
+
+    explainer = Explainer(Recognizer.from_preset(model), method, label)
+    names = [image.stem for image in images]
+    if len(set(names)) < len(names):  # pictures of the same name in several folders
+        names = [f"{number}-{name}" for number, name in enumerate(names, 1)]
+    written = []
+    for image, name in zip(images, names, strict=True):
+        try:
+            files = write_explanations(explainer(image), out, name)
+        except InputError as error:
+            if strict:
+                raise
+            errors.print(f"[yellow]skipped[/] {_escape(error)}", soft_wrap=True)
+            continue
+        for file in files:
+            console.print(_escape(printable(file)), soft_wrap=True)
+        written += files
+    if not written:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: fer-keras export --model runs/mine --out saved_models/fer")
 def export(
     model: ModelOption,
-    out: Annotated[Path, typer.Option(help="Base path of the served model; gets a new version.")] = Path(
-        "saved_models/fer"
-    ),
+    out: Annotated[
+        Path | None, typer.Option(help="saved_model: base path, gets a new version [saved_models/fer]. Others: a file.")
+    ] = None,
+    export_format: Annotated[
+        str, typer.Option("--format", help="saved_model, tflite, tflite_int8 or onnx.")
+    ] = "saved_model",
+    corpus: Annotated[str | None, typer.Option(help="Corpus of the faces to check on, in --data.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Faces to check on and, int8, to calibrate on: records, by default the run's.")
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Largest difference of a probability from Keras's that passes.")
+    ] = None,
 ):
-    """Write a model as a new SavedModel version for TensorFlow Serving."""
+    """Write a model for TensorFlow Serving, TensorFlow Lite or ONNX Runtime."""
     load_libraries()
-    from fer_keras.export import export_version
+    from fer_keras.export import export_onnx, export_tflite, export_version
     from fer_keras.models.preset import load_preset
 
-    version = export_version(load_preset(model)[0], out)
-    console.print(f"Exported: [bold]{_escape(version)}[/]", soft_wrap=True)
-    console.print(f"Next: fer-keras serve --model-base-path {_escape(out)}", soft_wrap=True)
+    if export_format not in ("saved_model", "tflite", "tflite_int8", "onnx"):
+        raise InputError(f"--format {export_format}: expected saved_model, tflite, tflite_int8 or onnx")
+    classifier = load_preset(model)[0]
+    if export_format == "saved_model":
+        out = out or Path("saved_models/fer")
+        version = export_version(classifier, out)
+        console.print(f"Exported: [bold]{_escape(version)}[/]", soft_wrap=True)
+        console.print(f"Next: fer-keras serve --model-base-path {_escape(out)}", soft_wrap=True)
+        return
+    if out is None:
+        raise InputError(f"--out is missing; expected the name of a file for --format {export_format}")
+    faces = _faces_to_check(classifier, model, corpus, data, needed=export_format == "tflite_int8")
+    if export_format == "onnx":
+        file = _quietly(export_onnx, classifier, out, faces, tolerance)
+    else:
+        quantization = "int8" if export_format == "tflite_int8" else "float16"
+        file = _quietly(export_tflite, classifier, out, quantization, faces, tolerance)
+    console.print(f"Exported: [bold]{_escape(file.path)}[/], {file.size:,} bytes", soft_wrap=True)
+    console.print(
+        f"Checked against Keras on {file.faces} faces{'' if faces is not None else ' of noise'}: probabilities differ "
+        f"by at most {file.difference:.2g}, {100 * file.same_label:.1f} % have the same label",
+        soft_wrap=True,
+    )
 
 
 def main():
@@ -309,6 +374,31 @@ def _read(corpus, data, labels, where, strict, out):
         raise InputError(f"--where {bad[0]}: expected KEY=VALUE, such as pose=straight")
     wanted = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
     return corpora.read(corpus, data, wanted, {key: value for key, _, value in pairs}, strict)
+
+
+def _faces_to_check(classifier, model, corpus, data, needed):
+    """Faces of a corpus, of a folder of records, or of the run that the model came from; `None` where it has none."""
+    import tempfile
+
+    from fer_keras.export import representative_faces
+
+    if corpus:
+        with tempfile.TemporaryDirectory() as records:
+            _prepare(_read(corpus, data, None, None, False, Path(records)), Path(records))
+            return representative_faces(classifier, records)
+    if data is None and not needed and not list(model.glob("records/*.tfrecord.gz")):
+        return None
+    return representative_faces(classifier, model if data is None else data)
+
+
+def _quietly(convert, *arguments):
+    """Calls a converter without what its native code writes to the terminal, also where the input is wrong."""
+    with _native_stderr_aside():
+        try:
+            return convert(*arguments)
+        except InputError as error:
+            wrong = error
+    raise wrong
 
 
 def _prepare(corpus, out, **options):
