@@ -48,6 +48,10 @@ class FaceSet:
     def __len__(self):
         return len(self.labels)
 
+    def inputs(self, landmarks=False):
+        """Returns what a model takes: the images, or with `landmarks` a dict of them, `face`, and `landmarks`."""
+        return {"face": self.images, "landmarks": self.landmarks} if landmarks else self.images
+
     def select(self, rows):
         """Returns the faces of some rows (a boolean mask or indices)."""
         return dataclasses.replace(

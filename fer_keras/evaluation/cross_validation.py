@@ -1,16 +1,22 @@
-"""Subject-independent cross-validation of static recognisers, one resumable fold after another."""
+"""Subject-independent cross-validation of static recognisers, in resumable folds."""
 
 import dataclasses
+import json
 import pathlib
+import shutil
 import zipfile
 
 import keras
 import numpy as np
 
+from fer_keras.corpora.face_set import FaceSet
+from fer_keras.corpora.folds import hold_out_subjects
 from fer_keras.errors import InputError
 from fer_keras.evaluation.confidence import subject_intervals
+from fer_keras.evaluation.fold_pool import fold_workers, run_in_processes
 from fer_keras.evaluation.metrics import by_sequence, summarize
-from fer_keras.training.static import train_static
+from fer_keras.training.epoch_log import EpochLog
+from fer_keras.training.static import StaticConfig, train_static
 
 
 def predict_probabilities(model, faces, batch_size=256):
@@ -24,7 +30,7 @@ def predict_probabilities(model, faces, batch_size=256):
     Returns:
         A float array of shape `(n, K)`.
     """
-    logits = model.predict(faces.images, batch_size=batch_size, verbose=0)
+    logits = model.predict(faces.inputs(model.takes_landmarks), batch_size=batch_size, verbose=0)
     return np.asarray(keras.ops.softmax(logits, axis=-1))
 
 
@@ -41,61 +47,178 @@ def evaluate_model(model, faces):
     return _figures(faces, predict_probabilities(model, faces))
 
 
-def cross_validate(faces, folds, config, directory, on_epoch=None, on_fold=None):
+def cross_validate(faces, folds, system, directory, neutral=None, workers=None, on_epoch=None, on_fold=None):
     """Trains on all folds but one and tests on that one, for every fold.
+
+    Where `system` stops early (`StaticConfig.patience`), it does so on a tenth of the training faces, whole subjects of
+    the training folds, which are not trained on. Accuracy on the test fold is noted after every epoch for the
+    curves; nothing is chosen by it.
 
     Args:
         faces: `FaceSet` of the corpus.
         folds: dict of subject to fold number, see `fer_keras.corpora.assign_folds`.
-        config: `StaticConfig`.
+        system: a `StaticConfig`, or a `fer_keras.models.baselines.Recipe`. Fold *k* adds *k* to its seed.
         directory: folder for the folds' results and checkpoints. Folds that are done are not trained again.
-        on_epoch: optional callable `(fold, epoch, logs)`.
+        neutral: optional `FaceSet` of neutral faces of the same subjects, for recipes that need them.
+        workers: int, processes side by side, each on one core; 0 trains here, on all cores, one fold after the other;
+            `None` takes what cores and memory allow.
+        on_epoch: optional callable `(fold, epoch, logs)`, epochs from 1.
         on_fold: optional callable `(fold, figures)`.
 
     Returns:
-        A dict: `folds`, the figures of every fold; `mean` and `std` (sample standard deviation over the folds) of
-        accuracy, UAR and macro F1 by `frame` and `sequence`; `pooled`, the figures over all test faces together and
-        their `confidence`, intervals by subject as `fer_keras.evaluation.confidence.subject_intervals` gives them.
+        A dict: `folds`, the figures of every fold; `histories`, what every epoch of every fold brought; `mean` and
+        `std` (sample standard deviation over the folds) of accuracy, UAR and macro F1 by `frame` and `sequence`;
+        `pooled`, the figures over all test faces together and their `confidence`, intervals by subject as
+        `fer_keras.evaluation.confidence.subject_intervals` gives them; `probabilities`, float32 `(n, K)`, of every
+        face by the model that did not see its subject.
 
     Raises:
         InputError: a face's subject has no fold, or a test fold is empty.
     """
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
+    fold_of = fold_numbers(faces, folds)
+    jobs = [
+        FoldJob(faces, fold_of, fold, system, directory, neutral)
+        for fold in range(max(folds.values()) + 1)
+        if not (directory / f"fold-{fold}.npz").exists()
+    ]
+    numbers = [job.fold for job in jobs]
+    workers = fold_workers(len(jobs)) if workers is None else workers
+
+    def report(place, epoch, logs):
+        if on_epoch:
+            on_epoch(numbers[place], epoch, logs)
+
+    def finish(fold):
+        if on_fold:
+            on_fold(fold, _figures(faces.select(fold_of == fold), _load_fold(directory, fold)[0]))
+
+    if workers and jobs:
+        for place, _ in run_in_processes(run_fold, jobs, workers, report):
+            finish(numbers[place])
+    else:
+        for place, job in enumerate(jobs):
+            run_fold(job, lambda *what, place=place: report(place, *what))
+            finish(job.fold)
+
+    probabilities = np.zeros((len(faces), len(faces.label_names)), "float32")
+    results, histories = [], []
+    for fold in range(max(folds.values()) + 1):
+        test = fold_of == fold
+        probabilities[test], history = _load_fold(directory, fold)
+        histories.append(history)
+        results.append(_figures(faces.select(test), probabilities[test]))
+    pooled = _figures(faces, probabilities)
+    pooled["confidence"] = subject_intervals(faces.labels, probabilities, faces.subjects, faces.sequences)
+    return {
+        **_mean_and_std(results),
+        "pooled": pooled,
+        "folds": results,
+        "histories": histories,
+        "probabilities": probabilities,
+    }
+
+
+def fold_numbers(faces, folds):
+    """Gives every face the fold of its subject.
+
+    Args:
+        faces: `FaceSet`.
+        folds: dict of subject to fold number.
+
+    Returns:
+        An int array of shape `(n,)`.
+
+    Raises:
+        InputError: a face's subject has no fold, or a fold has no face.
+    """
     unknown = set(faces.subjects) - set(folds)
     if unknown:
         raise InputError(f"subject '{min(unknown)}' has no fold; {len(folds)} subjects have one")
     fold_of = np.array([folds[subject] for subject in faces.subjects])
-    number = max(folds.values()) + 1
-    empty = set(range(number)) - set(fold_of.tolist())
+    empty = set(range(max(folds.values()) + 1)) - set(fold_of.tolist())
     if empty:
         raise InputError(f"fold {min(empty)} has no face to test on; use fewer folds")
-    probabilities = np.zeros((len(faces), len(faces.label_names)), "float32")
-    results = []
-    for fold in range(number):
-        test = fold_of == fold
-        file = directory / f"fold-{fold}.npz"
-        if not file.exists():
-            model = train_static(
-                faces.select(~test),
-                dataclasses.replace(config, seed=config.seed + fold),
-                checkpoint_dir=directory / f"fold-{fold}",
-                on_epoch=on_epoch and (lambda epoch, logs, fold=fold: on_epoch(fold, epoch, logs)),
-            )
-            aside = file.with_name(f".{file.name}")
-            np.savez(aside, probabilities=predict_probabilities(model, faces.select(test)))
-            aside.replace(file)
-            keras.backend.clear_session()
-        try:
-            probabilities[test] = np.load(file)["probabilities"]
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{file}: is damaged; remove it and resume") from error
-        results.append(_figures(faces.select(test), probabilities[test]))
-        if on_fold:
-            on_fold(fold, results[-1])
-    pooled = _figures(faces, probabilities)
-    pooled["confidence"] = subject_intervals(faces.labels, probabilities, faces.subjects, faces.sequences)
-    return {**_mean_and_std(results), "pooled": pooled, "folds": results}
+    return fold_of
+
+
+@dataclasses.dataclass(frozen=True)
+class FoldJob:
+    """One fold to train and to test.
+
+    Args:
+        faces: `FaceSet` of the corpus.
+        fold_of: int array, the fold of every face.
+        fold: int, the one to test on.
+        system: a `StaticConfig` or a `Recipe`.
+        directory: folder of the folds.
+        neutral: `FaceSet` of neutral faces, or `None`.
+    """
+
+    faces: FaceSet
+    fold_of: np.ndarray
+    fold: int
+    system: object
+    directory: pathlib.Path
+    neutral: FaceSet | None = None
+
+
+def run_fold(job, report):
+    """Trains and tests one fold, and writes `fold-k.npz`; the file appears whole or not at all.
+
+    Args:
+        job: `FoldJob`.
+        report: callable `(epoch, logs)`, epochs from 1.
+    """
+    test = job.faces.select(job.fold_of == job.fold)
+    training, validation = job.faces.select(job.fold_of != job.fold), None
+    system = dataclasses.replace(job.system, seed=job.system.seed + job.fold)
+    if getattr(system, "patience", 0):
+        held_out = np.isin(
+            training.subjects, list(hold_out_subjects(training.subjects, training.labels, seed=system.seed))
+        )
+        training, validation = training.select(~held_out), training.select(held_out)
+    log = EpochLog(job.directory / f"fold-{job.fold}" / "epochs.jsonl")
+    callbacks = [_Watch(test), log, keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: report(e + 1, logs))]
+    if isinstance(system, StaticConfig):
+        checkpoints = job.directory / f"fold-{job.fold}"
+        model = train_static(training, system, validation, checkpoints, callbacks=callbacks)
+    else:
+        neutral = job.neutral and job.neutral.select(np.isin(job.neutral.subjects, training.subjects))
+        model = system.fit(training, validation, neutral, callbacks)
+    file = job.directory / f"fold-{job.fold}.npz"
+    aside = file.with_name(f".{file.name}")
+    np.savez(aside, probabilities=predict_probabilities(model, test), history=json.dumps(log.read()))
+    if job.fold == 0:  # one model to look into: what it looks at, where its features lie
+        model.save_to_preset(job.directory / "model-of-fold-0", {"config": dataclasses.asdict(system)})
+    aside.replace(file)
+    shutil.rmtree(job.directory / f"fold-{job.fold}", ignore_errors=True)
+    keras.backend.clear_session()
+
+
+class _Watch(keras.callbacks.Callback):
+    """Adds the accuracy on the test fold to an epoch's logs."""
+
+    def __init__(self, faces):
+        super().__init__()
+        self.faces = faces
+
+    def on_epoch_end(self, epoch, logs=None):
+        takes_landmarks = getattr(self.model, "takes_landmarks", False)
+        answers = self.model.predict(self.faces.inputs(takes_landmarks), batch_size=256, verbose=0)
+        logits = answers["logits"] if isinstance(answers, dict) else answers
+        logs["test_accuracy"] = float(np.mean(logits.argmax(axis=-1) == self.faces.labels))
+
+
+def _load_fold(directory, fold):
+    """Probabilities and history of a fold that is done."""
+    file = directory / f"fold-{fold}.npz"
+    try:
+        with np.load(file) as held:
+            return held["probabilities"], json.loads(str(held["history"]))
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"{file}: is damaged; remove it and resume") from error
 
 
 def _figures(faces, probabilities):

@@ -2,13 +2,16 @@
 
 import keras
 
-from fer_keras.layers import IslandLoss, PixelStandardization
+from fer_keras.layers import IslandLoss, KeyPointAngles, PixelStandardization
 from fer_keras.models.joint_supervision import JointSupervision
 
 FEATURE_DIM = 128  # FC7 in the paper
+_LANDMARKS_DROPPED = 0.2  # share of training faces whose angle map is left empty
 
 
-def alexnet_emotion_backbone(image_size=48, channels=1, width=1.0, dropout=0.3, name="alexnet_emotion_backbone"):
+def alexnet_emotion_backbone(
+    image_size=48, channels=1, width=1.0, dropout=0.3, angle_map=False, name="alexnet_emotion_backbone"
+):
     """The convolutional network up to FC7.
 
     AlexNet's layout (pooling after convolutions 1, 2 and 5; fully connected layers 6 and 7) with batch normalisation
@@ -19,12 +22,15 @@ def alexnet_emotion_backbone(image_size=48, channels=1, width=1.0, dropout=0.3, 
         channels: 1 for grey, 3 for colour.
         width: float, factor on the number of filters.
         dropout: float, rate before FC6 and FC7.
+        angle_map: bool, whether the face's key-point angle map (`KeyPointAngles`, the layer `angles`) is stacked on its
+            picture as one more channel. The model then takes a dict of `face` and `landmarks`.
         name: string, name of the model.
 
     Returns:
         A functional Keras model from raw pixels `(batch, image_size, image_size, channels)`, 0-255, to features
         `(batch, 128)`. FC7 is linear after batch normalisation: a ReLU there would forbid negative cosines between
-        class centres.
+        class centres. With the angle map its input is `{"face": pixels, "landmarks": (batch, 68, 2)}`, x and y in
+        [0, 1] of the crop, zeros where none were found.
     """
     if image_size < 32:
         raise ValueError(f"`image_size` must be at least 32. Received: image_size={image_size}")
@@ -38,6 +44,12 @@ def alexnet_emotion_backbone(image_size=48, channels=1, width=1.0, dropout=0.3, 
 
     faces = keras.Input((image_size, image_size, channels), name="face")
     x = PixelStandardization(name="standardize")(faces)
+    inputs = faces
+    if angle_map:
+        landmarks = keras.Input((68, 2), name="landmarks")
+        inputs = {"face": faces, "landmarks": landmarks}
+        angles = KeyPointAngles(image_size, drop_rate=_LANDMARKS_DROPPED, name="angles")(landmarks)
+        x = layers.Concatenate(name="face_and_angles")([x, angles])
     x = block(x, 1, 24, 5, pool=True)
     x = block(x, 2, 40, 3, pool=True)
     x = block(x, 3, 64, 3, pool=False)
@@ -51,7 +63,7 @@ def alexnet_emotion_backbone(image_size=48, channels=1, width=1.0, dropout=0.3, 
     x = layers.Dropout(dropout, name="fc7_dropout")(x)
     x = layers.Dense(FEATURE_DIM, use_bias=False, name="fc7")(x)
     features = layers.BatchNormalization(momentum=0.9, dtype="float32", name="fc7_bn")(x)
-    return keras.Model(faces, features, name=name)
+    return keras.Model(inputs, features, name=name)
 
 
 @keras.saving.register_keras_serializable("fer_keras")
@@ -64,6 +76,8 @@ class AlexNetEmotion(JointSupervision):
         channels: 1 for grey, 3 for colour.
         width: float, factor on the number of filters.
         dropout: float, rate before FC6 and FC7.
+        angle_map: bool, whether the key-point angle map is a channel beside the picture; `model.backbone`'s layer
+            `angles` has the reference angles, which `adapt` takes from training landmarks.
         metric_loss: `"island"` for an `IslandLoss` with its defaults, any `fer_keras.layers.MetricLoss`, or `None`
             for softmax alone.
         metric_weight: float, λ, the weight of the metric loss.
@@ -71,7 +85,9 @@ class AlexNetEmotion(JointSupervision):
         **kwargs: passed to `keras.Model`.
 
     Call arguments:
-        inputs: tensor of shape `(batch, image_size, image_size, channels)`, raw pixels 0-255 of aligned faces.
+        inputs: tensor of shape `(batch, image_size, image_size, channels)`, raw pixels 0-255 of aligned faces. With
+            `angle_map` a dict of it, `face`, and `landmarks`, `(batch, 68, 2)` in [0, 1] of the crop, zeros where none
+            were found.
 
     Example:
     >>> model = AlexNetEmotion(label_names=("neutral", "happiness"))
@@ -90,6 +106,7 @@ class AlexNetEmotion(JointSupervision):
         channels=1,
         width=1.0,
         dropout=0.3,
+        angle_map=False,
         metric_loss="island",
         metric_weight=0.01,
         head=None,
@@ -97,9 +114,15 @@ class AlexNetEmotion(JointSupervision):
     ):
         if metric_loss == "island":
             metric_loss = IslandLoss(len(tuple(label_names)))
-        backbone = alexnet_emotion_backbone(image_size, channels, width, dropout)
+        self._options = {
+            "image_size": image_size,
+            "channels": channels,
+            "width": width,
+            "dropout": dropout,
+            "angle_map": angle_map,
+        }
+        backbone = alexnet_emotion_backbone(**self._options)
         super().__init__(backbone, label_names, metric_loss, metric_weight, head, **kwargs)
-        self._options = {"image_size": image_size, "channels": channels, "width": width, "dropout": dropout}
 
     def get_config(self):
         """Returns the model's configuration."""

@@ -89,6 +89,17 @@ class JointSupervision(keras.Model):
             self.metric_loss_tracker = keras.metrics.Mean(name="metric_loss")
         self.build(backbone.input_shape)
 
+    @property
+    def face_shape(self):
+        """Shape of one face that the model takes: `(height, width, channels)`."""
+        by_name = {tensor.name: tensor for tensor in self.backbone.inputs}
+        return tuple(by_name.get("face", self.backbone.inputs[0]).shape[1:])
+
+    @property
+    def takes_landmarks(self):
+        """Whether the input is a dict of `face` and `landmarks` instead of the face alone."""
+        return any(tensor.name == "landmarks" for tensor in self.backbone.inputs)
+
     def build(self, input_shape):
         """Marks the model as built; its parts are built when they are given."""
         self.built = True
@@ -147,7 +158,10 @@ class JointSupervision(keras.Model):
     def inference_model(self):
         """The part that answers: a functional model from faces to logits, without the metric loss."""
         inputs = self.backbone.inputs
-        inputs = inputs[0] if len(inputs) == 1 else inputs
+        if self.takes_landmarks:
+            inputs = {tensor.name: tensor for tensor in inputs}
+        elif len(inputs) == 1:
+            inputs = inputs[0]
         return keras.Model(inputs, self.head(self.backbone(inputs)), name=f"{self.name}_inference")
 
     def export(self, filepath, format="tf_saved_model", **kwargs):  # noqa: A002 (Keras's name)

@@ -31,7 +31,10 @@ def save_preset(model, directory, about):
     aside = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    model.save(aside / MODEL_FILE)
+    # A copy: what is to be used, or trained anew, carries no optimizer and no frozen layers of a training that is over.
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    copy.save(aside / MODEL_FILE)
     about = {"label_names": list(model.label_names), "keras": keras.version(), **about}
     (aside / ABOUT_FILE).write_text(json.dumps(about, indent=2) + "\n")
     old = directory.with_name(f".{directory.name}.{os.getpid()}.old")

@@ -6,11 +6,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fer_keras.augmentation import augment_faces
+from fer_keras.augmentation import AugmentationStrength, augment_faces
 from fer_keras.errors import InputError
 from fer_keras.layers import IslandLoss
-from fer_keras.models import AlexNetEmotion
+from fer_keras.models import AlexNetEmotion, JointSupervision, backbones
+from fer_keras.models.baselines.recipe import StopAtNaN
+from fer_keras.models.preset import load_preset
+from fer_keras.training.best_epoch import BestEpoch
 from fer_keras.training.checkpoint import TrainingCheckpoint
+from fer_keras.training.fine_tuning import freeze_layers, start_from
+from fer_keras.training.layerwise_adam import LayerwiseAdam
 from fer_keras.training.reseed import Reseed
 
 
@@ -19,10 +24,12 @@ class StaticConfig:
     """Everything that a static training depends on besides the faces.
 
     Args:
+        backbone: one of `fer_keras.models.backbones.BACKBONES`.
         image_size: height and width of the model's input in pixels.
         channels: 1 for grey, 3 for colour.
-        width: factor on the number of filters.
-        dropout: rate before FC6 and FC7.
+        width: factor on the number of filters; networks of `keras.applications` have none.
+        dropout: rate before FC6 and FC7 of AlexNet-Emotion.
+        angle_map: whether the key-point angle map is a channel beside the picture; AlexNet-Emotion alone has it.
         metric_weight: λ, weight of the improved Island loss; 0 trains with softmax alone.
         threshold: τ of the improved Island loss.
         pair_weight: λ1 of the improved Island loss.
@@ -30,15 +37,29 @@ class StaticConfig:
         epochs: passes over the training faces.
         batch_size: faces a step.
         learning_rate: first learning rate; it falls to zero along a cosine.
-        weight_decay: of AdamW.
-        augment: vary the training faces.
+        weight_decay: decoupled, of the optimizer.
+        augmentation: an `AugmentationStrength`, or `None` to leave training faces as they are.
+        label_smoothing: share of every label that is spread over all classes, 0-1.
+        class_balance: β, 0-1: a face of a class of n faces weighs in proportion to n to the power of −β. 0 weighs all
+            faces alike, 1 all classes.
+        soft_labels: train on the annotators' votes where a face has some, instead of its label.
+        patience: stop after so many epochs without a lower loss on validation faces, and take the best epoch's weights;
+            0 trains all epochs.
+        pretrained: preset, by name or folder, whose weights training starts from; `""` for random ones.
+        layer_rates: dict of layer name, or pattern such as `"conv*"`, to the factor on its learning rate; 0 freezes the
+            layer. The first that fits counts.
         seed: of weights, order and augmentation.
+
+    Raises:
+        InputError: a value is out of its range.
     """
 
+    backbone: str = "alexnet_emotion"
     image_size: int = 48
     channels: int = 1
     width: float = 1.0
     dropout: float = 0.3
+    angle_map: bool = False
     metric_weight: float = 0.01
     threshold: float = 0.0
     pair_weight: float = 10.0
@@ -47,10 +68,18 @@ class StaticConfig:
     batch_size: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    augment: bool = True
+    augmentation: AugmentationStrength | None = dataclasses.field(default_factory=AugmentationStrength)
+    label_smoothing: float = 0.0
+    class_balance: float = 0.0
+    soft_labels: bool = False
+    patience: int = 0
+    pretrained: str = ""
+    layer_rates: dict = dataclasses.field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self):
+        if isinstance(self.augmentation, dict):  # from JSON
+            object.__setattr__(self, "augmentation", AugmentationStrength(**self.augmentation))
         ranges = {
             "image_size": (32, 1024),
             "width": (0.05, 8),
@@ -63,6 +92,9 @@ class StaticConfig:
             "pair_weight": (0, 1e6),
             "alpha": (0, 1),
             "weight_decay": (0, 1),
+            "label_smoothing": (0, 0.99),
+            "class_balance": (0, 1),
+            "patience": (0, 1_000_000),
             "seed": (0, 2**31 - 1),
         }
         for name, (least, most) in ranges.items():
@@ -70,10 +102,17 @@ class StaticConfig:
                 raise InputError(f"{name} must be from {least:g} to {most:g}, received {getattr(self, name)}")
         if self.channels not in (1, 3):
             raise InputError(f"channels must be 1 (grey) or 3 (colour), received {self.channels}")
+        if self.backbone not in backbones.BACKBONES:
+            raise InputError(f"backbone must be one of {', '.join(backbones.BACKBONES)}, received {self.backbone!r}")
+        if self.angle_map and self.backbone != "alexnet_emotion":
+            raise InputError(f"angle_map is for the backbone alexnet_emotion, received {self.backbone!r}")
+        for pattern, rate in self.layer_rates.items():
+            if not 0 <= rate <= 1e3:
+                raise InputError(f"layer_rates must be from 0 to 1000, received {rate} for {pattern!r}")
 
 
-def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=None):
-    """Trains an AlexNet-Emotion.
+def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=None, callbacks=()):
+    """Trains a recogniser of single faces.
 
     The result depends on the faces and the configuration alone: order and augmentation are drawn from the seed and
     the epoch, so that a resumed run ends with what an uninterrupted one ends with.
@@ -84,12 +123,14 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
         validation: optional `FaceSet`, evaluated after every epoch; it shares no subject with `faces`.
         checkpoint_dir: optional folder; training saves its state there and continues from what it finds.
         on_epoch: optional callable `(epoch, logs)`, called after every epoch with its number from 1.
+        callbacks: further Keras callbacks; they come before the checkpoint of an epoch is written.
 
     Returns:
-        The trained `AlexNetEmotion`, compiled.
+        The trained classifier, compiled: an `AlexNetEmotion`, or a `JointSupervision` with another backbone.
 
     Raises:
-        InputError: no face, one class only, or a subject on both sides.
+        InputError: no face, one class only, a subject on both sides, `patience` without validation, soft labels that no
+            face has, an angle map without any landmarks, or a pretrained model that does not fit.
     """
     present = np.unique(faces.labels)
     if len(present) < 2:
@@ -100,6 +141,10 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
     shared = set(faces.subjects) & set(validation.subjects) if validation else set()
     if shared:
         raise InputError(f"subject '{min(shared)}' is in training and in validation; folds must be subject-independent")
+    if config.patience and validation is None:
+        raise InputError(f"patience={config.patience} needs faces to validate on; hold some subjects out")
+    if config.soft_labels and not faces.votes.any():
+        raise InputError("soft_labels needs annotators' votes, as FER+ has them; no face here has any")
 
     batch_size = min(config.batch_size, len(faces))
     steps = len(faces) // batch_size
@@ -107,50 +152,95 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
     model, done = checkpoint.latest() if checkpoint else (None, 0)
     if model is None:
         keras.utils.set_random_seed(config.seed)
-        model = compile_static(build_static(faces.label_names, config), config, steps)
-    callbacks = [Reseed(config.seed), _StopAtNaN()] + ([checkpoint] if checkpoint else [])
+        model = build_static(faces.label_names, config)
+        if config.angle_map:
+            _adapt_angles(model, faces)
+        if config.pretrained:
+            start_from(model, load_preset(config.pretrained)[0])
+        freeze_layers(model, config.layer_rates)
+        model = compile_static(model, config, steps)
+    callbacks = [Reseed(config.seed), StopAtNaN(), *callbacks]
+    if config.patience:
+        callbacks.append(BestEpoch(config.patience, checkpoint_dir))
+    if checkpoint:
+        callbacks.append(checkpoint)
     if on_epoch:
         callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, logs)))
+    validation_data = None
+    if validation:
+        validation_data = (validation.inputs(config.angle_map), _targets(validation, config))
     model.fit(
         training_batches(faces, config, batch_size, first_epoch=done),
         epochs=config.epochs,
         initial_epoch=done,
         steps_per_epoch=steps,
-        validation_data=(validation.images, validation.labels) if validation else None,
+        validation_data=validation_data,
+        validation_batch_size=256,
+        class_weight=_class_weights(faces, config),
         callbacks=callbacks,
         verbose=0,
     )
     return model
 
 
-class _StopAtNaN(keras.callbacks.Callback):
-    def on_epoch_end(self, epoch, logs=None):
-        if not np.isfinite(logs["loss"]):
-            raise InputError(f"the loss is {logs['loss']} after epoch {epoch + 1}; try a smaller learning_rate")
+def _adapt_angles(model, faces):
+    if not faces.landmarks.any():
+        raise InputError("angle_map needs landmarks; no face here has any (faces that come as crops have none)")
+    model.backbone.get_layer("angles").adapt(faces.landmarks)
+
+
+def _targets(faces, config):
+    """What the loss compares with: labels, or rows of shares where some are soft."""
+    if not (config.soft_labels or config.label_smoothing):
+        return faces.labels
+    rows = np.eye(len(faces.label_names), dtype="float32")[faces.labels]
+    if config.soft_labels:
+        rows = np.where(faces.votes.sum(axis=1, keepdims=True) > 0, faces.votes, rows)
+    return rows
+
+
+def _class_weights(faces, config):
+    """Weights of the classes, 1 on average over the faces."""
+    if not config.class_balance:
+        return None
+    counts = np.bincount(faces.labels, minlength=len(faces.label_names))
+    weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -config.class_balance, 0.0)
+    weights *= counts.sum() / (weights * counts).sum()
+    return dict(enumerate(weights.tolist()))
 
 
 def build_static(label_names, config):
-    """Builds the model of a configuration.
+    """Builds the model of a configuration, with random weights.
 
     Args:
         label_names: sequence of class names.
         config: `StaticConfig`.
 
     Returns:
-        An `AlexNetEmotion`, not compiled.
+        An `AlexNetEmotion`, or a `JointSupervision` with another backbone, not compiled.
     """
-    island = IslandLoss(
-        len(label_names), threshold=config.threshold, pair_weight=config.pair_weight, alpha=config.alpha
-    )
-    return AlexNetEmotion(
-        label_names,
-        image_size=config.image_size,
-        channels=config.channels,
-        width=config.width,
-        dropout=config.dropout,
-        metric_loss=island if config.metric_weight else None,
-        metric_weight=config.metric_weight,
-    )
+    supervision = {"metric_weight": config.metric_weight, "metric_loss": None}
+    if config.metric_weight:
+        supervision["metric_loss"] = IslandLoss(
+            len(label_names), threshold=config.threshold, pair_weight=config.pair_weight, alpha=config.alpha
+        )
+    if config.backbone == "alexnet_emotion":
+        return AlexNetEmotion(
+            label_names,
+            image_size=config.image_size,
+            channels=config.channels,
+            width=config.width,
+            dropout=config.dropout,
+            angle_map=config.angle_map,
+            **supervision,
+        )
+    options = {} if config.width == 1 else {"width": config.width}
+    shape = (config.image_size, config.image_size, config.channels)
+    try:
+        backbone = backbones.get(config.backbone, shape, **options)
+    except TypeError:
+        raise InputError(f"the backbone {config.backbone} has no width; leave width at 1") from None
+    return JointSupervision(backbone, label_names, **supervision)
 
 
 def compile_static(model, config, steps_per_epoch):
@@ -165,11 +255,16 @@ def compile_static(model, config, steps_per_epoch):
         The model.
     """
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps_per_epoch)
-    model.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
+    rates = {pattern: rate for pattern, rate in config.layer_rates.items() if rate}
+    if rates:
+        optimizer = LayerwiseAdam(schedule, config.weight_decay, rates)
+    else:
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
+    if config.soft_labels or config.label_smoothing:
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     return model
 
 
@@ -183,9 +278,11 @@ def training_batches(faces, config, batch_size, first_epoch=0):
         first_epoch: int, the epoch to start with.
 
     Returns:
-        A `tf.data.Dataset` of `(images, labels)` with float32 images of shape `(batch, height, width, channels)`.
+        A `tf.data.Dataset` of `(inputs, targets)`: float32 images of shape `(batch, height, width, channels)`, or with
+        an angle map a dict of them, `face`, and of their `landmarks`; and labels or rows of shares.
     """
-    images, labels = tf.constant(faces.images), tf.constant(faces.labels)
+    images, targets = tf.constant(faces.images), tf.constant(_targets(faces, config))
+    landmarks = tf.constant(faces.landmarks) if config.angle_map else None
     steps = len(faces) // batch_size
 
     def epoch_batches(epoch):
@@ -195,8 +292,14 @@ def training_batches(faces, config, batch_size, first_epoch=0):
 
     def gather(step, rows):
         batch = tf.gather(images, rows)
+        points = None if landmarks is None else tf.gather(landmarks, rows)
         seed = tf.stack([tf.constant(config.seed, tf.int64), step])
-        return augment_faces(batch, seed) if config.augment else tf.cast(batch, tf.float32), tf.gather(labels, rows)
+        if config.augmentation is not None:
+            varied = augment_faces(batch, seed, points, config.augmentation)
+            batch, points = (varied, None) if points is None else varied
+        batch = tf.cast(batch, tf.float32)
+        inputs = batch if points is None else {"face": batch, "landmarks": points}
+        return inputs, tf.gather(targets, rows)
 
     epochs = tf.data.Dataset.range(first_epoch, config.epochs, output_type=tf.int32)
     return epochs.flat_map(epoch_batches).map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

@@ -19,7 +19,7 @@ def assert_same_weights(first, second):
 @pytest.mark.slow
 def test_training_learns(toy_faces):
     losses = []
-    config = dataclasses.replace(CONFIG, epochs=12, augment=False)
+    config = dataclasses.replace(CONFIG, epochs=12, augmentation=None)
     model = train_static(toy_faces, config, on_epoch=lambda epoch, logs: losses.append(logs["loss"]))
     assert losses[-1] < 0.7 * losses[0]
     answers = model.predict(toy_faces.images, verbose=0).argmax(axis=1)

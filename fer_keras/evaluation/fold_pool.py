@@ -1,0 +1,93 @@
+"""Folds in processes side by side."""
+
+import concurrent.futures
+import multiprocessing
+import multiprocessing.connection
+import os
+import queue
+import threading
+
+_MEMORY_OF_A_FOLD = 2 * 2**30  # bytes, TensorFlow included
+_PAUSE = 0.2  # seconds between two looks at what the folds report
+
+
+def fold_workers(folds):
+    """How many folds to train at a time: as many as there are cores and memory for, and no more than folds.
+
+    Args:
+        folds: int, number of folds to train.
+
+    Returns:
+        An int, at least 1.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        free = _MEMORY_OF_A_FOLD * cores
+    return max(1, min(cores, folds, free // _MEMORY_OF_A_FOLD))
+
+
+def run_in_processes(function, jobs, workers, on_report=None):
+    """Calls a function for every job, in processes that use one core each.
+
+    One core each is faster than all cores for one after the other, since small networks keep no two cores busy, and the
+    numbers do not depend on how many processes there are.
+
+    Args:
+        function: callable `(job, report)` at the top of a module, with a callable `report`.
+        jobs: list of what to call it with; it is sent to the processes.
+        workers: int, processes at a time.
+        on_report: optional callable `(job's place, *what the function reported)`, called in this process.
+
+    Yields:
+        Pairs of a job's place and what the function returned for it, as they end.
+    """
+    context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+    with context.Manager() as manager:
+        reports = manager.Queue()
+        pool = concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (function, reports))
+        try:
+            waiting = {pool.submit(_run_job, place, job): place for place, job in enumerate(jobs)}
+            while waiting:
+                done, _ = concurrent.futures.wait(
+                    waiting, _PAUSE, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                _pass_on(reports, on_report)
+                for future in done:
+                    yield waiting.pop(future), future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _pass_on(reports, on_report):
+    while True:
+        try:
+            report = reports.get_nowait()
+        except queue.Empty:
+            return
+        if on_report:
+            on_report(*report)
+
+
+def _start_worker(function, reports):
+    # A worker whose parent was killed would go on, and write beside the run that resumes.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    from fer_keras.console import load_libraries
+
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    load_libraries()
+    _run_job.function, _run_job.reports = function, reports
+
+
+def _end_with_parent():
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
+
+
+def _run_job(place, job):
+    return _run_job.function(job, lambda *report: _run_job.reports.put((place, *report)))

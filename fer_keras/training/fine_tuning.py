@@ -1,0 +1,73 @@
+"""Starting from what another model has learnt (multi-stage fine-tuning, Ge et al. 2022)."""
+
+import fnmatch
+
+import numpy as np
+
+from fer_keras.errors import InputError
+
+
+def start_from(model, source):
+    """Copies the weights of every layer that two classifiers have in common, found by its name.
+
+    A convolution that takes more channels than the source's (the key-point angle map beside the face) starts with zeros
+    for them: at first the model answers as the source does. The head is copied where both have the same label names.
+
+    Args:
+        model: the `JointSupervision` to change.
+        source: the trained `JointSupervision`.
+
+    Returns:
+        A list of the names of the layers that were copied.
+
+    Raises:
+        InputError: the backbones have no layer in common.
+    """
+    held = {layer.name: layer for layer in source.backbone.layers}
+    pairs = [(layer, held[layer.name]) for layer in model.backbone.layers if layer.name in held]
+    if model.label_names == source.label_names:
+        pairs.append((model.head, source.head))
+    copied = []
+    for layer, other in pairs:
+        weights = [
+            _widen(theirs, ours.shape) for ours, theirs in zip(layer.get_weights(), other.get_weights(), strict=False)
+        ]
+        if weights and len(weights) == len(layer.weights) and all(each is not None for each in weights):
+            layer.set_weights(weights)
+            copied.append(layer.name)
+    if not set(copied) & set(held):
+        raise InputError(
+            f"{source.name} has no layer of the same name and shape as {model.name}; "
+            "expected a pretrained model with the same backbone and width"
+        )
+    return copied
+
+
+def _widen(weights, shape):
+    """Weights in a shape that may have more input channels; `None` where it does not fit."""
+    if weights.shape == shape:
+        return weights
+    if weights.ndim != 4 or len(shape) != 4 or weights.shape[:2] + weights.shape[3:] != shape[:2] + shape[3:]:
+        return None
+    more = shape[2] - weights.shape[2]
+    return np.pad(weights, ((0, 0), (0, 0), (0, more), (0, 0))) if more > 0 else None
+
+
+def freeze_layers(model, rates):
+    """Makes the layers that have the learning rate 0 untrainable, their batch statistics too.
+
+    Args:
+        model: a `JointSupervision`.
+        rates: dict of layer name, or pattern such as `"conv*"`, to the factor on the learning rate; the first that
+            fits counts, as in `LayerwiseAdam`.
+
+    Returns:
+        A list of the names of the frozen layers.
+    """
+    frozen = []
+    for layer in [*model.backbone.layers, model.head]:
+        fits = [rate for pattern, rate in rates.items() if fnmatch.fnmatchcase(layer.name, pattern)]
+        if fits and fits[0] == 0:
+            layer.trainable = False
+            frozen.append(layer.name)
+    return frozen
