@@ -132,6 +132,23 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
         InputError: no face, one class only, a subject on both sides, `patience` without validation, soft labels that no
             face has, an angle map without any landmarks, or a pretrained model that does not fit.
     """
+    check_faces(faces, config, validation)
+    checkpoint = TrainingCheckpoint(checkpoint_dir) if checkpoint_dir else None
+    model, done = checkpoint.latest() if checkpoint else (None, 0)
+    if model is None:
+        model = start_static(faces.label_names, config, steps_per_epoch(faces, config))
+    fit_static(model, faces, config, validation, checkpoint, on_epoch, callbacks, first_epoch=done)
+    return model
+
+
+def check_faces(faces, config, validation=None):
+    """Says what is wrong with faces for a training; raises what `train_static` raises.
+
+    Args:
+        faces: `FaceSet` to train on.
+        config: `StaticConfig`.
+        validation: optional `FaceSet`.
+    """
     present = np.unique(faces.labels)
     if len(present) < 2:
         raise InputError(
@@ -145,23 +162,52 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
         raise InputError(f"patience={config.patience} needs faces to validate on; hold some subjects out")
     if config.soft_labels and not faces.votes.any():
         raise InputError("soft_labels needs annotators' votes, as FER+ has them; no face here has any")
+    if config.angle_map and not faces.landmarks.any():
+        raise InputError("angle_map needs landmarks; no face here has any (faces that come as crops have none)")
 
-    batch_size = min(config.batch_size, len(faces))
-    steps = len(faces) // batch_size
-    checkpoint = TrainingCheckpoint(checkpoint_dir) if checkpoint_dir else None
-    model, done = checkpoint.latest() if checkpoint else (None, 0)
-    if model is None:
-        keras.utils.set_random_seed(config.seed)
-        model = build_static(faces.label_names, config)
+
+def start_static(label_names, config, steps_per_epoch, metrics=("accuracy",)):
+    """Makes the model that a training starts with: seeded, frozen where asked, compiled.
+
+    Args:
+        label_names: sequence of class names.
+        config: `StaticConfig`.
+        steps_per_epoch: int, for the learning rate's schedule.
+        metrics: what Keras's `compile` takes.
+
+    Returns:
+        The compiled model with random weights; what depends on faces or on a preset comes with `fit_static`.
+    """
+    keras.utils.set_random_seed(config.seed)
+    model = build_static(label_names, config)
+    freeze_layers(model, config.layer_rates)
+    return compile_static(model, config, steps_per_epoch, metrics)
+
+
+def fit_static(
+    model, faces, config, validation=None, checkpoint=None, on_epoch=None, callbacks=(), first_epoch=0, epochs=None
+):
+    """Trains a model that `start_static` made, or goes on with its training. Every static training ends up here.
+
+    Args:
+        model: the compiled model, trained in place.
+        faces: `FaceSet` to train on.
+        config: the model's `StaticConfig`.
+        validation: optional `FaceSet`.
+        checkpoint: optional `TrainingCheckpoint`.
+        on_epoch: as in `train_static`.
+        callbacks: as in `train_static`.
+        first_epoch: int, epochs that the model has behind it; at 0 it starts from `config.pretrained`.
+        epochs: int, the epoch to stop after, by default `config.epochs`.
+    """
+    if not first_epoch:
         if config.angle_map:
-            _adapt_angles(model, faces)
+            model.backbone.get_layer("angles").adapt(faces.landmarks)
         if config.pretrained:
             start_from(model, load_preset(config.pretrained)[0])
-        freeze_layers(model, config.layer_rates)
-        model = compile_static(model, config, steps)
     callbacks = [Reseed(config.seed), StopAtNaN(), *callbacks]
     if config.patience:
-        callbacks.append(BestEpoch(config.patience, checkpoint_dir))
+        callbacks.append(BestEpoch(config.patience, checkpoint and checkpoint.directory))
     if checkpoint:
         callbacks.append(checkpoint)
     if on_epoch:
@@ -170,23 +216,29 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
     if validation:
         validation_data = (validation.inputs(config.angle_map), _targets(validation, config))
     model.fit(
-        training_batches(faces, config, batch_size, first_epoch=done),
-        epochs=config.epochs,
-        initial_epoch=done,
-        steps_per_epoch=steps,
+        training_batches(faces, config, min(config.batch_size, len(faces)), first_epoch=first_epoch),
+        epochs=epochs or config.epochs,
+        initial_epoch=first_epoch,
+        steps_per_epoch=steps_per_epoch(faces, config),
         validation_data=validation_data,
         validation_batch_size=256,
         class_weight=_class_weights(faces, config),
         callbacks=callbacks,
         verbose=0,
     )
-    return model
 
 
-def _adapt_angles(model, faces):
-    if not faces.landmarks.any():
-        raise InputError("angle_map needs landmarks; no face here has any (faces that come as crops have none)")
-    model.backbone.get_layer("angles").adapt(faces.landmarks)
+def steps_per_epoch(faces, config):
+    """How many whole batches an epoch has.
+
+    Args:
+        faces: `FaceSet` to train on.
+        config: `StaticConfig`.
+
+    Returns:
+        An int of at least 1.
+    """
+    return max(1, len(faces) // config.batch_size)
 
 
 def _targets(faces, config):
@@ -243,18 +295,19 @@ def build_static(label_names, config):
     return JointSupervision(backbone, label_names, **supervision)
 
 
-def compile_static(model, config, steps_per_epoch):
+def compile_static(model, config, steps_per_epoch, metrics=("accuracy",)):
     """Compiles a model with a configuration's optimizer and softmax loss.
 
     Args:
         model: a classifier that returns logits.
         config: `StaticConfig`.
         steps_per_epoch: int, for the learning rate's schedule.
+        metrics: what Keras's `compile` takes.
 
     Returns:
         The model.
     """
-    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps_per_epoch)
+    schedule = learning_rate_schedule(config, steps_per_epoch)
     rates = {pattern: rate for pattern, rate in config.layer_rates.items() if rate}
     if rates:
         optimizer = LayerwiseAdam(schedule, config.weight_decay, rates)
@@ -264,8 +317,21 @@ def compile_static(model, config, steps_per_epoch):
         loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
     else:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics))
     return model
+
+
+def learning_rate_schedule(config, steps_per_epoch):
+    """The learning rate over a training: from the configuration's to zero along a cosine.
+
+    Args:
+        config: `StaticConfig`.
+        steps_per_epoch: int.
+
+    Returns:
+        A Keras schedule of `config.epochs * steps_per_epoch` steps.
+    """
+    return keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps_per_epoch)
 
 
 def training_batches(faces, config, batch_size, first_epoch=0):

@@ -105,8 +105,8 @@ def test_bad_configuration(wrong):
 def test_a_loss_that_is_no_number_stops_the_training(toy_faces, monkeypatch):
     compile_static = static.compile_static
 
-    def compile_to_nan(model, config, steps):
-        model = compile_static(model, config, steps)
+    def compile_to_nan(model, config, steps, metrics):
+        model = compile_static(model, config, steps, metrics)
         model.compile(model.optimizer, loss=lambda labels, logits: keras.ops.sum(logits) * float("nan"))
         return model
 
