@@ -34,7 +34,7 @@ def read_numbers(path, columns):
     """Reads a text file of numbers.
 
     Args:
-        path: the file.
+        path: the file; blanks or commas are between the numbers.
         columns: int, numbers in every row.
 
     Returns:
@@ -44,7 +44,9 @@ def read_numbers(path, columns):
     if content is None:
         return None
     try:
-        rows = [[float(word) for word in line.split()] for line in content.splitlines() if line.strip()]
+        rows = [
+            [float(word) for word in line.replace(b",", b" ").split()] for line in content.splitlines() if line.strip()
+        ]
     except ValueError:
         return None
     if any(len(row) != columns for row in rows):

@@ -49,21 +49,23 @@ _BLINKS = ("45", "46")  # a blink or wink peaks within a display, and is the wor
 _MAX_XML = 1_000_000  # bytes
 
 
-def read(directory, skips, peak_frames=3):
+def read(directory, skips, peak_frames=3, neutral_first=False):
     """Lists the labelled frames of MMI.
 
     The frames in the middle of the apex of every labelled session carry its label. The apex is where most action
     units are at their apex at once, blinks aside, and where that happens more than once, the longest time of it;
     sessions without such an annotation are taken to peak in the middle of the clip. Sessions without an emotion are no
-    part of the result. Of the clips only what they state about themselves is read; one that was cut off may lack the
-    frames.
+    part of the result, which is no fault. Of the clips only what they state about themselves is read; one that was cut
+    off may lack the frames.
 
     Args:
         directory: path of the folder that holds `Sessions`, or of `Sessions`.
-        skips: a `SkipLog`; receives sessions with an emotion beyond the six, those that do not show the front of a
-            face, and those with a file that is missing or broken.
+        skips: a `SkipLog`; receives sessions whose annotation states no emotion or one beyond the six, those that do
+            not show the front of a face, and those with a file that is missing or broken.
         peak_frames: int ≥ 1, how many frames in the middle of the apex are samples; `None` for the whole clip,
             whose neutral frames then carry the label too.
+        neutral_first: whether the first frame of a clip is a sample of `"neutral"` as well, where it is annotated as
+            such and no peak frame.
 
     Returns:
         List of `Sample`, sorted by session and frame. `part` is a `VideoFrame`, `frame` its index from 0.
@@ -94,7 +96,9 @@ def read(directory, skips, peak_frames=3):
     numbers = {display.person: display.subject for display in displays if display.subject}
     samples = []
     for display in displays:
-        for index in display.frames(peak_frames):
+        peak = display.frames(peak_frames)
+        first = [0] if neutral_first and 0 not in peak and display.phase(0) == "neutral" else []
+        for index in [*first, *peak]:
             phase = display.phase(index)
             sample = Sample(
                 corpus="mmi",
@@ -102,7 +106,7 @@ def read(directory, skips, peak_frames=3):
                 sequence=display.session,
                 image=display.clip,
                 part=VideoFrame(index, display.quarter_turns, display.region),
-                label=display.label,
+                label="neutral" if index in first else display.label,
                 frame=index,
                 action_units=display.active(index),
                 attributes=display.attributes | ({"phase": phase} if phase else {}),
@@ -179,7 +183,7 @@ def _by_number(folder):
 
 
 def _read_session(folder, skips):
-    """The `_Display` of a session's folder, `None` if it has no emotion."""
+    """The `_Display` of a session's folder, `None` if its clip has no annotation."""
     # Names that files state are looked for among those in the folder, and never opened.
     clips = {path.name: path for path in files(folder, skips, ".avi")}
     texts = {path.name: path for path in files(folder, skips, ".xml")}
@@ -249,11 +253,11 @@ def _left_out(found, path, reason):
 
 
 def _read_label(path):
-    """The canonical emotion in a clip's annotation, `None` if it has none."""
+    """The canonical emotion in a clip's annotation."""
     values = {tag.get("Value", "").strip() for tag in _parse(path).iter("Metatag") if tag.get("Name") == "Emotion"}
     values.discard("")
     if not values:
-        return None
+        raise _LeftOutError(path, 'states no emotion; expected <Metatag Name="Emotion" Value="4"/>')
     codes = {str(code): name for code, name in MMI_CODES.items()}
     if len(values) > 1 or not values <= set(codes):
         expected = ", ".join(f"{code} {name}" for code, name in codes.items())

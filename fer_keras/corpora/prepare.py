@@ -81,7 +81,10 @@ def corpus_fingerprint(corpus):
 
     @functools.lru_cache(maxsize=2)  # many samples may be parts of one file
     def state(file):
-        found = file.stat() if file else None
+        try:
+            found = file.stat() if file else None
+        except OSError:  # gone since it was listed: the reading of it will say so
+            return None
         return [found.st_size, found.st_mtime_ns] if found else None
 
     for sample in corpus.samples:
@@ -96,7 +99,8 @@ def _claim(out, fingerprint):
     claim = out / ".fingerprint"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        others = [child.name for child in out.iterdir() if not child.name.startswith((".corpus.", ".fingerprint."))]
+        # Of a run that was killed: a corpus half drawn, or the fingerprint half written.
+        others = [child.name for child in out.iterdir() if not child.name.startswith((".corpus.", "..fingerprint."))]
     except OSError as error:
         raise InputError(f"{out}: cannot be written; expected a folder: {error.strerror}") from error
     if not claim.exists():
@@ -190,7 +194,7 @@ def _manifest(corpus, shards, faces, folds):
         "subjects": len(by_subject),
         "subjects_by_label": {label: len(names) for label, names in people.items()},
         # Where every picture is its own subject, a line for each would say nothing.
-        "faces_by_subject": dict(sorted(by_subject.items())) if 2 * len(by_subject) <= len(found) else {},
+        "faces_by_subject": dict(sorted(by_subject.items())) if len(by_subject) < len(found) else {},
         "faces_by_fold": [by_fold[fold] for fold in range(folds)] if fold_of else [],
         "differences": list(corpus.differences),
         "skipped": [*map(list, corpus.skipped), *(item for note in notes for item in note["skipped"])],

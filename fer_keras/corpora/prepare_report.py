@@ -34,8 +34,8 @@ def write_report(manifest, path, command=""):
         f"{len(skipped)} pictures were left out. Faces were found by {manifest['faces_found_by']} where the corpus "
         "brings neither landmarks nor crops.",
     )
-    for sentence in manifest["differences"]:
-        page.add("Not as published", sentence)
+    if manifest["differences"]:
+        page.add("Not as published", *manifest["differences"])
     names = [name for name, count in manifest["faces_by_label"].items() if count]
     rows = contact_sheet(manifest["shards"], names)
     page.add(
@@ -91,6 +91,7 @@ def _by_label(manifest):
         axes.barh(list(counts)[::-1], list(counts.values())[::-1], color="#4c78a8")
         axes.bar_label(axes.containers[0], padding=3)
         axes.set_xlabel("faces")
+        axes.locator_params(axis="x", integer=True)
 
     rows = tuple((name, counts[name], people[name]) for name in counts)
     said = ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -124,7 +125,8 @@ def _left_out(skipped):
     if not skipped:
         return ("Nothing was left out.",)
     reasons = collections.Counter(_kind(reason) for _, reason in skipped)
-    shared = os.path.commonpath([pathlib.Path(path).parent for path, _ in skipped])
+    # A labels.csv may name absolute paths in a folder that is given by a relative one.
+    shared = os.path.commonpath([os.path.abspath(pathlib.Path(path).parent) for path, _ in skipped])
     rows = tuple((os.path.relpath(path, shared), reason) for path, reason in skipped[:_SHOWN])
     more = f"The first {_SHOWN} of {len(skipped)}; the manifest has all" if len(skipped) > _SHOWN else ""
     return (
@@ -137,6 +139,6 @@ def _left_out(skipped):
 def _kind(reason):
     """A reason without what differs from picture to picture: the line, the file and the numbers."""
     reason = re.sub(r"^line \d+: ", "", reason)
-    reason = re.sub(r"\([^()]*\d[^()]*\)", "", reason.partition(";")[0])
+    reason = re.sub(r"\s*\([^()]*\d[^()]*\)", "", reason.partition(";")[0])
     head, _, rest = reason.partition(": ")
     return re.sub(r"\s+", " ", re.sub(r"\d+", "…", rest if pathlib.PurePath(head).suffix and rest else reason)).strip()

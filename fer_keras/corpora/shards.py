@@ -13,6 +13,7 @@ import pathlib
 import cv2
 import numpy as np
 
+from fer_keras.corpora.abandoned import remove_abandoned
 from fer_keras.corpora.records import make_record, write_records
 from fer_keras.errors import InputError
 from fer_keras.faces import make_detector
@@ -51,8 +52,9 @@ class Shard:
             return False
 
     def discard(self):
-        """Removes the notes, so that the shard counts as not written."""
+        """Removes the notes, so that the shard counts as not written, and what a run that was killed left of it."""
         pathlib.Path(self.notes).unlink(missing_ok=True)
+        remove_abandoned(self.records)
 
     def read_notes(self):
         """The notes of a written shard, see `ShardWriter`."""

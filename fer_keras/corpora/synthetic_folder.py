@@ -2,12 +2,12 @@
 
 import contextlib
 import dataclasses
-import glob
 import json
 import os
 import pathlib
 import shutil
 
+from fer_keras.corpora.abandoned import remove_abandoned
 from fer_keras.corpora.synthetic_sequence import SIZES, VERSION
 from fer_keras.errors import InputError
 
@@ -47,7 +47,7 @@ def write_folder(directory, layout, size, seed, plan, write_entry, progress=None
         return directory
     directory.parent.mkdir(parents=True, exist_ok=True)
     aside = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
-    _remove_abandoned(directory)
+    remove_abandoned(directory)
     try:
         entries = plan(size)
         for done, entry in enumerate(entries, start=1):
@@ -66,24 +66,6 @@ def write_folder(directory, layout, size, seed, plan, write_entry, progress=None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return directory
-
-
-def _remove_abandoned(directory):
-    """Removes what runs that were killed left half-drawn."""
-    for left in directory.parent.glob(f".{glob.escape(directory.name)}.[0-9]*.tmp"):
-        owner = int(left.name.split(".")[-2])
-        if owner == os.getpid() or not _is_running(owner):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_running(process):
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # someone else's
-    return True
 
 
 def _is_taken(directory, mark):

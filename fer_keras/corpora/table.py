@@ -33,7 +33,7 @@ def lines(path):
         raise InputError(f"{printable(path)}: cannot be read ({error.strerror}); expected a text file") from None
 
 
-def rows(path, columns, skips, without_header=None):
+def rows(path, columns, skips, without_header=None, others=False):
     """Reads the rows of a file of comma-separated values.
 
     Args:
@@ -42,15 +42,16 @@ def rows(path, columns, skips, without_header=None):
         skips: `SkipLog`; receives the rows that have too few or too many fields.
         without_header: names of all columns of a file whose first line is a row already, by their order; taken where
             the first line has as many fields and names none of `columns`.
+        others: whether to give the columns beyond `columns` as well, spelled as the file has them.
 
     Yields:
         Pairs of the line's number and a dict of column to text, blanks around it removed. The columns are spelled as
-        in `columns`; others are left out.
+        in `columns`; others are left out unless asked for.
 
     Raises:
         InputError: the file cannot be read, is empty or lacks a column.
     """
-    places = width = None
+    places = width = None  # places is a dict of column to its place in the row
     for number, line in lines(path):
         fields, fault = _fields(line)
         if places is None:
@@ -65,7 +66,10 @@ def rows(path, columns, skips, without_header=None):
                     raise InputError(
                         f"{printable(path)}: line {number}: column {column!r} is missing; found {found or 'nothing'}"
                     )
-            places, width = [names.index(name) for name in wanted], len(names)
+            places = {column: names.index(name) for column, name in zip(columns, wanted, strict=True)}
+            if others:
+                places.update((fields[place], place) for place, name in enumerate(names) if name not in wanted)
+            width = len(names)
             if not headless:
                 continue
         if not fault and len(fields) != width:
@@ -73,7 +77,7 @@ def rows(path, columns, skips, without_header=None):
         if fault:
             skips.add(path, f"line {number}: {fault}")
         else:
-            yield number, {column: fields[place] for column, place in zip(columns, places, strict=True)}
+            yield number, {column: fields[place] for column, place in places.items()}
     if places is None:
         raise InputError(f"{printable(path)}: is empty; expected comma-separated values with the columns {columns}")
 
@@ -83,6 +87,6 @@ def _fields(line):
     if "\0" in line:  # Python 3.10 refuses it and later ones do not
         return [], "holds a NUL byte; expected text"
     try:
-        return [field.strip() for field in next(csv.reader([line]))], ""
-    except csv.Error as error:  # a field beyond the module's limit of 128 KiB
+        return [field.strip() for field in next(csv.reader([line], strict=True))], ""
+    except csv.Error as error:  # a quotation mark without its twin, or a field beyond the module's limit of 128 KiB
         return [], f"cannot be read ({error}); expected comma-separated values"

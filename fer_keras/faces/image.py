@@ -44,8 +44,9 @@ def read_image(path):
         encoded = np.fromfile(path, np.uint8)  # opens names that OpenCV cannot on every system
     except FileNotFoundError:
         raise InputError(f"{name}: no such file, expected an image file") from None
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read ({error.strerror}), expected an image file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{name}: cannot be read ({reason}), expected an image file") from None
     return decode_image(encoded, name)
 
 

@@ -152,10 +152,9 @@ def write_class_folders(directory):
 def write_folder(directory):
     for name in ("a.png", "b.png", "c.png"):
         write_picture(directory / name)
-    write_text(
-        directory / "labels.csv",
-        "path,label,subject,sequence,frame\na.png,happy,a,s,1\nb.png,sad,a,s,2\nc.png,fear,b,,\n",
-    )
+    write_text(directory / "a.txt", "".join(f"{x} {y}\n" for x, y in LANDMARKS))
+    rows = "a.png,happy,a,s,1,,a.txt\nb.png,sad,a,s,2,a.png,\nc.png,fear,b,,,,\n"
+    write_text(directory / "labels.csv", "path,label,subject,sequence,frame,mask,landmarks\n" + rows)
 
 
 LAYOUTS = {

@@ -121,7 +121,7 @@ class TestFullRelease:
             (images / "17", "no such file; named in training.csv, line 13"),
             (file, "line 14: has 2 fields; expected 9"),
             (file, "line 15: holds a NUL byte"),
-            (file, "line 16: has 1 fields; expected 9"),
+            (file, "line 16: cannot be read (unexpected end of data)"),
             (file, "line 17: cannot be read (field larger than field limit (131072))"),
             (f"{images}/17/\\xff.png", "no such file; named in training.csv, line 18"),
         ]

@@ -1,3 +1,4 @@
+import os
 import re
 
 import cv2
@@ -6,6 +7,7 @@ import pytest
 
 from fer_keras import corpora
 from fer_keras.corpora import SkipLog, folder
+from fer_keras.corpora.records import make_record
 from fer_keras.errors import InputError
 
 
@@ -51,9 +53,8 @@ def test_missing_picture_is_skipped_and_named(make_folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,emotion\na.png,happy\n", r"line 1: column 'label' is missing; found path, emotion"),
-        ("", r"column 'path' is missing; found an empty file"),
-        (b"path,label\n\xff\xfe.png,happy\n", "not a UTF-8 text file"),
+        ("path,emotion\na.png,happy\n", r"line 1: column 'label' is missing; found 'path', 'emotion'"),
+        ("", r"labels\.csv: is empty; expected .* the columns \('path', 'label'\)"),
     ],
 )
 def test_what_is_no_such_table_is_refused(make_folder, text, message):
@@ -69,6 +70,12 @@ def test_what_is_no_such_table_is_refused(make_folder, text, message):
         (f"path,label,frame\nb.png,happy,{'9' * 30}\na.png,happy,\n", r"line 2: frame is '999999.*expected a whole"),
         ("path,label\n,happy\na.png,happy\n", r"line 2: the path is empty"),
         ("path,label,landmarks\nb.png,sad,b.txt\na.png,happy,\n", r"line 2: b\.txt: expected a file of 68 landmarks"),
+        ("path,label,landmarks\nb.png,sad,b.png\na.png,happy,\n", r"line 2: b\.png: expected a file of 68 landmarks"),
+        ("path,label,subject\nb.png\na.png,happy,ann\n", "line 2: has 1 fields; expected 3"),
+        ("path,label\nb.png,happy,\na.png,happy\n", "line 2: has 3 fields; expected 2"),
+        ("path,label\nb\0.png,happy\na.png,happy\n", "line 2: holds a NUL byte"),
+        ('path,label\n"b.png,happy\na.png,happy\n', r"line 2: cannot be read \(unexpected end of data\)"),
+        ('path,label,subject\nb.png,happy,"ann\na.png,happy,ann\n', r"line 2: cannot be read \(unexpected end of data"),
     ],
 )
 def test_a_bad_row_is_skipped_by_its_line(make_folder, text, message):
@@ -79,6 +86,45 @@ def test_a_bad_row_is_skipped_by_its_line(make_folder, text, message):
     assert re.match(message, reason)
     with pytest.raises(InputError, match=r"labels\.csv: " + message):
         folder.read(directory, SkipLog(strict=True))
+
+
+@pytest.mark.parametrize("mask", ["gone.png", "m" * 300, "."])
+def test_a_missing_mask_is_named(make_folder, mask):
+    directory, skips = make_folder(f"path,label,mask\nb.png,happy,{mask}\na.png,happy,b.png\n"), SkipLog()
+    (sample,) = folder.read(directory, skips)
+    assert (sample.image, sample.mask) == (directory / "a.png", directory / "b.png")
+    assert skips == [(str(directory / mask), "no such file; named in labels.csv, line 2")]
+
+
+def test_a_name_that_is_not_utf8_is_found(make_folder):
+    directory = make_folder(b"path,label,place,\xe9\ncaf\xe9.png,happy,K\xf6ln,1\na.png,sad,,\n")
+    os.rename(directory / "b.png", os.fsencode(directory) + b"/caf\xe9.png")
+    first, second = folder.read(directory, SkipLog(strict=True))
+    assert first.read().shape == (16, 16, 3)
+    assert (first.subject, first.attributes) == ("caf\\xe9.png", {"place": "K\\xf6ln", "\\xe9": "1"})
+    make_record(b"", first)
+    assert second.subject == "a.png"
+
+
+def test_known_columns_are_known_in_any_case(make_folder):
+    """A column `Subject` that was taken for something else would let one person into two folds."""
+    directory = make_folder("Path, LABEL ,Subject,Pose\na.png,happy,ann,Left\n")
+    (sample,) = folder.read(directory, SkipLog(strict=True))
+    assert (sample.subject, sample.label, sample.attributes) == ("ann", "happiness", {"Pose": "Left"})
+
+
+def test_landmarks(make_folder):
+    directory = make_folder("path,label,landmarks\na.png,happy,68.txt\nb.png,sad,189.csv\n")
+    points = np.random.default_rng(0).uniform(0, 16, (189, 2))
+    np.savetxt(directory / "68.txt", points[:68])
+    np.savetxt(directory / "189.csv", points, delimiter=",")
+    first, second = folder.read(directory, SkipLog(strict=True))
+    np.testing.assert_allclose(first.landmarks, points[:68])
+    assert second.landmarks is None  # another markup: the face is searched for
+    for rows in (0, 68):  # no points, and no eyes
+        np.savetxt(directory / "189.csv", np.ones((rows, 2)))
+        with pytest.raises(InputError, match=r"line 3: 189\.csv: expected a file of 68 landmarks"):
+            folder.read(directory, SkipLog(strict=True))
 
 
 def test_byte_order_mark_is_no_part_of_a_column(make_folder):

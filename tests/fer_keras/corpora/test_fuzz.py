@@ -12,6 +12,7 @@ import tempfile
 import pytest
 
 from fer_keras import corpora
+from fer_keras.corpora.prepare import corpus_fingerprint
 from fer_keras.corpora.records import make_record
 from fer_keras.errors import InputError
 
@@ -161,6 +162,7 @@ def damage(directory, chance):
 def use(name, directory, strict):
     """Reads a corpus as `prepare` does, up to the detection of faces."""
     corpus = corpora.read(name, directory, strict=strict)
+    corpus_fingerprint(corpus)
     for sample in corpus.samples:
         make_record(b"", sample)
         f"{sample.key} {sample.place}".encode()
@@ -168,7 +170,7 @@ def use(name, directory, strict):
         f"{path}: {reason}".encode()
     for sample in corpus.samples[::2][:3]:
         try:
-            sample.read()
+            sample.read_mask(sample.read().shape[:2])
         except InputError as error:
             str(error).encode()
 

@@ -119,6 +119,7 @@ def test_every_sample(official):
         *(sample("30", "S053-001", "53", "sadness", index, (), {"view": "0"}) for index in (5, 6, 7)),
     ]  # fmt: skip
     assert skips == [
+        (str(official / "Sessions/1/S001-001.xml"), 'states no emotion; expected <Metatag Name="Emotion" Value="4"/>'),
         (str(official / "Sessions/31/session.xml"),
          "has view '1'; expected 0, the front, or 2, front and profile side by side"),
         (str(official / "Sessions/32/S053-002.xml"), "has emotion '9'; expected one of 1 anger, 2 disgust, 3 fear, "
@@ -404,7 +405,12 @@ def test_no_emotion_is_no_fault(tmp_path, annotation):
         (folder / "S028-001.xml").unlink()
     else:
         (folder / "S028-001.xml").write_text(annotation)
-    assert {sample.sequence for sample in read(tmp_path)} == {"2"}
+    for strict in (False, True):
+        skips = SkipLog(strict)
+        assert {sample.sequence for sample in mmi.read(tmp_path, skips)} == {"2"}
+        # Where there is an annotation, that it lacks the emotion is said.
+        expected = [] if annotation is None else [str(folder / "S028-001.xml")]
+        assert [path for path, reason in skips if reason.startswith("states no emotion")] == expected
 
 
 def test_a_long_list_of_units_in_a_clip_that_claims_many_frames(tmp_path):

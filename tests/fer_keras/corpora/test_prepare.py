@@ -247,8 +247,30 @@ prepare.prepare(corpora.read("ck_plus", sys.argv[1]), sys.argv[2], workers=1)
         time.sleep(moment.uniform(0, 0.005))
         killed.kill()
     prepare(corpus, out, workers=1)
-    left = {name: content for name, content in records_of(out).items() if not name.endswith(".tmp")}
-    assert left == records_of(tmp_path / "whole"), f"killed after {shards} shards"
+    assert records_of(out) == records_of(tmp_path / "whole"), f"killed after {shards} shards"
+
+
+def test_what_a_killed_run_left_half_written_is_removed(faceless_folder, tmp_path):
+    corpus = corpora.read("folder", faceless_folder)
+    prepare(corpus, tmp_path / "whole")
+    out = tmp_path / "killed"
+    out.mkdir()
+    (out / "..fingerprint.tmp").write_text('"half')
+    prepare(corpus, out)
+    (out / ".notes" / "faces-00000-of-00001.json").unlink()
+    (out / ".faces-00000-of-00001.tfrecord.gz.999999999.tmp").write_bytes(b"half")
+    running = out / f".faces-00000-of-00001.tfrecord.gz.{os.getppid()}.tmp"
+    running.write_bytes(b"of another run")
+    prepare(corpus, out)
+    running.unlink()
+    assert records_of(out) == records_of(tmp_path / "whole")
+
+
+def test_a_picture_that_is_gone_since_it_was_listed_is_skipped(faceless_folder, tmp_path):
+    corpus = corpora.read("folder", faceless_folder)
+    (faceless_folder / "grey.png").unlink()
+    manifest = prepare(corpus, tmp_path / "out")
+    assert [str(faceless_folder / "grey.png"), "no such file, expected an image file"] in manifest["skipped"]
 
 
 def test_without_beam_several_workers_are_refused(tiny_ck_plus, tmp_path, monkeypatch):
@@ -275,6 +297,13 @@ def test_the_manifest_counts_and_names_digests(tiny_ck_plus, tmp_path):
     assert digest == hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
+def test_subjects_are_counted_where_any_is_shown_twice(faceless_folder, tmp_path):
+    rows = "face.png,a,happy\ngrey.png,a,sad\nface.png,b,sad\n"
+    (faceless_folder / "labels.csv").write_text(f"path,subject,label\n{rows}")
+    manifest = prepare(corpora.read("folder", faceless_folder), tmp_path / "out", faces="cropped")
+    assert manifest["faces_by_subject"] == {"a": 2, "b": 1}
+
+
 def test_report(tiny_ck_plus, faceless_folder, tmp_path):
     pytest.importorskip("jinja2")
     from fer_keras.corpora.prepare_report import write_report
@@ -286,6 +315,11 @@ def test_report(tiny_ck_plus, faceless_folder, tmp_path):
     assert "broken.png" in page
     assert "&lt;x&gt;" in page
     assert not re.search(r"(?:src|href)=\"(?!data:|#)", page)
+    differences = ["fear: 24 sequences; the official corpus has 25", "anger: 44 sequences; the official corpus has 45"]
+    write_report({**manifest, "differences": differences}, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("Not as published") == 1
+    assert all(sentence in page for sentence in differences)
 
 
 def test_load_gives_the_faces_that_prepare_writes(tiny_ck_plus, tmp_path):
@@ -333,7 +367,15 @@ def test_killed_while_the_corpus_is_drawn_a_rerun_goes_on(tmp_path):
     assert prepare(corpora.read("ck_plus", directory), out)["faces"]
 
 
-def test_reasons_of_one_kind_are_counted_together(tmp_path):
+def test_left_out_pictures_with_absolute_and_relative_paths(tmp_path, monkeypatch):
+    from fer_keras.corpora.prepare_report import _left_out
+
+    monkeypatch.chdir(tmp_path)
+    *_, pictures = _left_out([["mine/a.png", "is empty"], [str(tmp_path / "b.png"), "is empty"]])
+    assert [path for path, _ in pictures.rows] == ["mine/a.png", "b.png"]
+
+
+def test_reasons_of_one_kind_are_counted_together():
     from fer_keras.corpora.prepare_report import _left_out
 
     skipped = [
@@ -341,6 +383,7 @@ def test_reasons_of_one_kind_are_counted_together(tmp_path):
         for name, reason in (
             ("a", "is not an image or is damaged (130 bytes)"),
             ("b", "is not an image or is damaged (99 bytes)"),
+            ("b", "is not an image or is damaged (7 bytes), expected PNG"),
             ("c", "line 2: marks/001_03.csv: expected a file of 68 landmarks"),
             ("c", "line 36: marks/002_03.csv: expected a file of 68 landmarks"),
             ("d", "no face found; expected a picture of a face"),
@@ -350,6 +393,7 @@ def test_reasons_of_one_kind_are_counted_together(tmp_path):
     assert reasons.rows == (
         (2, "is not an image or is damaged"),
         (2, "expected a file of … landmarks"),
+        (1, "is not an image or is damaged, expected PNG"),
         (1, "no face found"),
     )
-    assert [path for path, _ in pictures.rows] == ["a/1.png", "b/1.png", "c/1.png", "c/1.png", "d/1.png"]
+    assert [path for path, _ in pictures.rows] == ["a/1.png", "b/1.png", "b/1.png", "c/1.png", "c/1.png", "d/1.png"]
