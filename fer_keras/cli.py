@@ -33,6 +33,14 @@ FacesOption = Annotated[
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes; by default all cores for a large corpus.")
 ]
+FoldWorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, help="Folds side by side, one core each; 0: one after the other on all cores."),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="Configuration as JSON, such as best.json of `tune`; options given here win."),
+]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first picture that cannot be used.")]
 ModelOption = Annotated[Path, typer.Option("--model", help="A run of `train`, a preset folder or a .keras file.")]
 
@@ -112,16 +120,40 @@ def train(
     threshold: Annotated[float | None, typer.Option(help="Hard-sample threshold τ of the Island loss.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Height and width of the model's input, pixels.")] = None,
     channels: Annotated[int | None, typer.Option(help="1 for grey, 3 for colour.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    backbone: Annotated[str | None, typer.Option(help="alexnet_emotion, vgg_style, mobile_face_net, ...")] = None,
+    width: Annotated[float | None, typer.Option(help="Factor on the number of filters.")] = None,
+    angle_map: Annotated[
+        bool | None, typer.Option("--angle-map", help="The key-point angle map as a channel beside the picture.")
+    ] = None,
+    pretrained: Annotated[
+        str | None, typer.Option(help="Preset to start from: a name, or the folder of a run.")
+    ] = None,
+    layer_rate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LAYER=FACTOR", help="Factor on a layer's learning rate, such as conv*=0.1; 0 freezes."),
+    ] = None,
+    class_balance: Annotated[
+        float | None, typer.Option(help="0 weighs all faces alike, 1 all classes; or between.")
+    ] = None,
+    label_smoothing: Annotated[float | None, typer.Option(help="Share of a label spread over all.")] = None,
+    soft_labels: Annotated[
+        bool | None, typer.Option("--soft-labels", help="Train on annotators' votes where there are some (FER+).")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without a lower loss on held-out subjects.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation [0].")] = None,
+    config_file: ConfigOption = None,
+    workers: FoldWorkersOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     strict: StrictOption = False,
 ):
-    """Cross-validate an AlexNet-Emotion over subject-wise folds, then train it on everyone."""
+    """Cross-validate a recogniser over subject-wise folds, then train it on everyone."""
     load_libraries()
     from fer_keras.training.run import train_run
-    from fer_keras.training.static import StaticConfig
 
     chosen = {
+        "seed": seed,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -129,8 +161,17 @@ def train(
         "threshold": threshold,
         "image_size": image_size,
         "channels": channels,
+        "backbone": backbone,
+        "width": width,
+        "angle_map": angle_map,
+        "pretrained": pretrained,
+        "layer_rates": _layer_rates(layer_rate),
+        "class_balance": class_balance,
+        "label_smoothing": label_smoothing,
+        "soft_labels": soft_labels,
+        "patience": patience,
     }
-    config = StaticConfig(seed=seed, **{key: value for key, value in chosen.items() if value is not None})
+    config = _config(config_file, chosen)
     with _Progress() as progress:
         results = train_run(
             _read(corpus, data, labels, where, strict, out),
@@ -139,15 +180,182 @@ def train(
             folds,
             fold_rule,
             resume=resume,
+            workers=workers,
             on_progress=progress,
         )
     _print_manifest(results["manifest"], out / "records")
     if folds:
-        _print_cross_validation(results, corpus, seed)
+        _print_cross_validation(results, corpus, config.seed)
     console.print(f"Model, trained on all subjects: [bold]{_escape(out / 'model')}[/]", soft_wrap=True)
     console.print(f"Figures: {_escape(out / 'results.json')}", soft_wrap=True)
     console.print(f"Next: fer-keras predict --model {_escape(out)} IMAGE", soft_wrap=True)
     console.print(f"      fer-keras export --model {_escape(out)}", soft_wrap=True)
+
+
+experiment = typer.Typer(help="Compare systems on the same subject-wise folds.", no_args_is_help=True)
+app.add_typer(experiment, name="experiment")
+
+
+@experiment.command(epilog="Example: fer-keras experiment table1 --corpus ck_plus --data ~/CK+ --out runs/table1")
+def table1(
+    corpus: CorpusOption = "synthetic",
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for records, folds, figures and the report.")] = Path("runs/table1"),
+    where: WhereOption = None,
+    folds: Annotated[int, typer.Option(min=2, help="Subject-wise folds.")] = 10,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the faces, for all systems.")] = None,
+    systems: Annotated[
+        str | None, typer.Option(help="Only these, separated by commas: pre, softmax, il_cnn, ...")
+    ] = None,
+    pretrained: Annotated[
+        str | None,
+        typer.Option(help="Preset that all groups but `init` start from; by default alexnet_emotion_fer2013."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Two folds and a few epochs, to see everything run.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    workers: FoldWorkersOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the experiment in --out.")] = False,
+    strict: StrictOption = False,
+):
+    """Table 1 of the paper: four groups of AlexNet-Emotion and five peers."""
+    load_libraries()
+    from fer_keras.experiments.table1 import PRETRAINED, run_table1
+    from fer_keras.experiments.table1_report import write_report
+
+    with _Progress() as progress:
+        results, faces = run_table1(
+            *(corpus, _data(corpus, data, out), out, folds, epochs, seed, quick, _labels(systems)),
+            pretrained=pretrained or PRETRAINED,
+            where=_where(where),
+            strict=strict,
+            resume=resume,
+            workers=workers,
+            on_progress=progress,
+            command=shlex.join(["fer-keras", *sys.argv[1:]]),
+        )
+    _print_experiment(results)
+    write_report(results, faces, out, out / "report.html")
+    console.print(f"Figures: {_escape(out / 'results.json')}", soft_wrap=True)
+    console.print(f"Report: {_escape(out / 'report.html')}", soft_wrap=True)
+
+
+@app.command(epilog="Example: fer-keras tune --corpus folder --data my_faces --trials 20 --out runs/tune")
+def tune(
+    corpus: CorpusOption = "synthetic",
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for records, trials and best.json.")] = Path("runs/tune"),
+    labels: LabelsOption = None,
+    where: WhereOption = None,
+    trials: Annotated[int, typer.Option(min=1, help="Configurations to try at most, with those resumed.")] = 20,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training faces in a trial [30].")] = None,
+    tuner: Annotated[str, typer.Option(help="bayesian, random or hyperband.")] = "bayesian",
+    parameters: Annotated[
+        str | None, typer.Option(help="Search only these, separated by commas: threshold, metric_weight, ...")
+    ] = None,
+    objective: Annotated[str, typer.Option(help="val_loss (softmax alone) or val_accuracy.")] = "val_loss",
+    validation_folds: Annotated[
+        int, typer.Option(min=1, help="Sets of held-out subjects to take the mean over; more are less noisy.")
+    ] = 1,
+    validation_share: Annotated[float, typer.Option(help="Share of the faces in each of them.")] = 0.2,
+    seed: Annotated[int | None, typer.Option(help="Seed of the search and of the trainings [0].")] = None,
+    config_file: ConfigOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the search in --out.")] = False,
+    strict: StrictOption = False,
+):
+    """Search for a better configuration of `train`, judged on held-out subjects."""
+    load_libraries()
+    from fer_keras.corpora.face_set import load_faces
+    from fer_keras.training.search import search, select_space
+
+    if epochs is None and config_file is None:
+        epochs = 30
+    config = _config(config_file, {"seed": seed, "epochs": epochs})
+    space = select_space(config, parameters.split(",") if parameters else None)
+    if (out / "search.json").exists() != resume:
+        hint = "holds no search to resume; leave out --resume" if resume else "holds a search already; add --resume"
+        raise InputError(f"{out}: {hint}, or choose another --out")
+    found = _read(corpus, data, labels, where, strict, out)
+    manifest = _prepare(found, out / "records")
+    faces = load_faces(manifest["shards"], found.label_names, config.image_size, config.channels)
+    with _Progress() as progress:
+        done = []
+
+        def show(note):
+            progress.update("trials", len(done), trials, note)
+
+        show("")
+        results = search(
+            faces,
+            config,
+            trials,
+            out,
+            tuner=tuner,
+            space=space,
+            objective=objective,
+            validation_folds=validation_folds,
+            validation_share=validation_share,
+            seed=config.seed,
+            on_resume=done.extend,
+            on_trial=lambda row: (done.append(row), show("")),
+            on_epoch=lambda trial, epoch, logs: show(
+                f"trial {trial}, epoch {epoch}: loss {logs['loss']:.3f}, held-out accuracy {logs['val_accuracy']:.3f}"
+            ),
+        )
+    _print_manifest(manifest, out / "records")
+    _print_trials(results["trials"], objective)
+    held_out = f"{validation_folds} × {100 * validation_share:.0f} % of {len(set(faces.subjects))} subjects held out"
+    console.print(f"({corpus}, {held_out}, seed {config.seed}.")
+    console.print(" The best of many trials is partly the luckiest, and these subjects chose it:")
+    console.print(" what it gains is known only from subjects that took no part.)")
+    console.print(f"Best configuration: [bold]{_escape(out / 'best.json')}[/]", soft_wrap=True)
+    options = {"--data": data, "--labels": labels, **{f"--where={pair}": "" for pair in where or ()}}
+    source = shlex.join(str(part) for option in options.items() if option[1] is not None for part in option if part)
+    console.print(
+        f"Next: fer-keras train --config {_escape(out / 'best.json')} --corpus {corpus} {_escape(source)}".rstrip(),
+        soft_wrap=True,
+    )
+
+
+@experiment.command(epilog="Example: fer-keras experiment ablation --corpus folder --data my_faces --out runs/ablation")
+def ablation(
+    corpus: CorpusOption = "synthetic",
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for folds and figures.")] = Path("runs/ablation"),
+    labels: LabelsOption = None,
+    where: WhereOption = None,
+    folds: Annotated[int, typer.Option(min=2, help="Subject-wise folds.")] = 10,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 3,
+    variants: Annotated[
+        str | None,
+        typer.Option(help="Only these: all, softmax, threshold, without_angles, drawn, scratch."),
+    ] = None,
+    pretrained: Annotated[
+        str | None, typer.Option(help="Preset to start from; by default alexnet_emotion_fer2013.")
+    ] = None,
+    workers: FoldWorkersOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the experiment in --out.")] = False,
+    strict: StrictOption = False,
+):
+    """Leave out one part of AlexNet-Emotion at a time, over several seeds, beside HOG + SVM on the same folds."""
+    load_libraries()
+    from fer_keras.experiments.ablation import EPOCHS, run_ablation
+    from fer_keras.experiments.table1 import PRETRAINED
+
+    with _Progress() as progress:
+        summary = run_ablation(
+            *(corpus, _data(corpus, data, out), out, folds, epochs or EPOCHS, seeds, _labels(variants)),
+            pretrained=pretrained or PRETRAINED,
+            labels=_labels(labels),
+            where=_where(where),
+            strict=strict,
+            resume=resume,
+            workers=workers,
+            on_progress=progress,
+            command=shlex.join(["fer-keras", *sys.argv[1:]]),
+        )
+    _print_ablation(summary)
+    console.print(f"Figures: {_escape(out / 'ablation.json')}", soft_wrap=True)
 
 
 @app.command(epilog="Example: fer-keras evaluate --model runs/mine --corpus folder --data other_faces")
@@ -178,7 +386,7 @@ def evaluate(
                 f"{data}: no picture has a label of the model ({', '.join(classifier.label_names)}); "
                 f"found {', '.join(manifest['faces_by_label'])}"
             )
-        size, _, channels = classifier.backbone.input_shape[1:]
+        size, _, channels = classifier.face_shape
         faces = load_faces(manifest["shards"], classifier.label_names, size, channels)
     figures = evaluate_model(classifier, faces)
     _print_manifest(manifest)
@@ -336,6 +544,7 @@ def main():
         sys.exit(1)
     except ModuleNotFoundError as error:
         extra = {"tfx": "pipeline", "apache_beam": "pipeline", "grpc": "serving", "starlette": "serving"}
+        extra |= {"keras_tuner": "tuner"}
         root = (error.name or "").partition(".")[0]
         if root not in extra:
             raise
@@ -362,18 +571,55 @@ def _escape(text):
 def _read(corpus, data, labels, where, strict, out):
     from fer_keras import corpora
 
-    if data is None:
-        if corpus not in corpora.BUILT_IN:
-            raise InputError(f"--data is missing; expected the folder of a corpus ({corpus})")
-        data = out / "corpus"
-        if not data.exists():
-            console.print("drawing the built-in corpus")
+    data = _data(corpus, data, out)
+    return corpora.read(corpus, data, _labels(labels), _where(where), strict)
+
+
+def _data(corpus, data, out):
+    """The corpus's folder; that of a built-in one is drawn below `out` unless it is given."""
+    from fer_keras import corpora
+
+    if data is not None:
+        return data
+    if corpus not in corpora.BUILT_IN:
+        raise InputError(f"--data is missing; expected the folder of a corpus ({corpus})")
+    if not (out / "corpus").exists():
+        console.print("drawing the built-in corpus")
+    return out / "corpus"
+
+
+def _labels(labels):
+    return [label.strip() for label in labels.split(",") if label.strip()] if labels else None
+
+
+def _where(where):
     pairs = [pair.partition("=") for pair in where or ()]
     bad = [key for key, equals, _ in pairs if not (key and equals)]
     if bad:
         raise InputError(f"--where {bad[0]}: expected KEY=VALUE, such as pose=straight")
-    wanted = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
-    return corpora.read(corpus, data, wanted, {key: value for key, _, value in pairs}, strict)
+    return {key: value for key, _, value in pairs}
+
+
+def _layer_rates(pairs):
+    rates = {}
+    for pair in pairs or ():
+        layer, equals, factor = pair.partition("=")
+        try:
+            rates[layer] = float(factor)
+        except ValueError:
+            equals = ""
+        if not (layer and equals):
+            raise InputError(f"--layer-rate {pair}: expected LAYER=FACTOR, such as conv*=0.1")
+    return rates or None
+
+
+def _config(file, chosen):
+    """The configuration in a file, or the default one, with what was chosen by options."""
+    from fer_keras.training.config_file import read_config
+    from fer_keras.training.static import StaticConfig
+
+    fields = read_config(file) if file else {}
+    return StaticConfig(**{**fields, **{key: value for key, value in chosen.items() if value is not None}})
 
 
 def _faces_to_check(classifier, model, corpus, data, needed):
@@ -484,6 +730,77 @@ def _print_cross_validation(results, corpus, seed):
     console.print(f"          ({corpus}, {folds} subject-wise folds, seed {seed}, mean ± std over folds;")
     console.print("          intervals of the figures over all test faces together)")
     _print_confusion(results["cross_validation"]["pooled"]["frame"]["confusion"], results["label_names"])
+
+
+def _print_experiment(results):
+    from rich.table import Table
+
+    printed = results["corpus"] if any(results["corpus"] in row["printed"] for row in results["systems"]) else None
+    columns = ["system", "accuracy", "sequences", "UAR", *(["printed"] if printed else []), "minutes"]
+    table = Table(*columns, title="Tested on subjects never trained on, mean ± std over folds")
+    for row in results["systems"]:
+        mean, std = row["mean"], row["std"]
+        cells = [
+            f"{mean[level][name]:.3f} ± {std[level][name]:.3f}"
+            for level, name in (("frame", "accuracy"), ("sequence", "accuracy"), ("frame", "uar"))
+        ]
+        beside = [f"{row['printed'][printed] / 100:.3f}"] if printed else []
+        table.add_row(row["title"], *cells, *beside, f"{row['seconds'] / 60:.1f}")
+    console.print(table)
+    console.print(
+        f"({_escape(results['corpus'])}, {results['faces']} faces of {results['subjects']} subjects, "
+        f"{results['folds']} subject-wise folds, {results['epochs']} epochs, seed {results['seed']})"
+    )
+    if results["built_in"]:
+        console.print("[yellow]These faces are drawn: the figures say nothing about people.[/]")
+
+
+def _print_trials(rows, objective, most=10):
+    from rich.table import Table
+
+    names = list(rows[0]["values"])
+    table = Table("trial", "epochs", "val_loss", "val_accuracy", *names, title=f"Trials by {objective}")
+    for row in [row for row in rows if row["status"] == "COMPLETED"][:most]:
+        figures = (f"{row['val_loss']:.3f}", f"{row['val_accuracy']:.3f}")
+        table.add_row(
+            str(row["trial"]), str(row["epochs"]), *figures, *(f"{row['values'][name]:.3g}" for name in names)
+        )
+    console.print(table)
+    failed = [row for row in rows if row["status"] != "COMPLETED"]
+    if failed:
+        reason = failed[-1].get("message", "no reason given")
+        console.print(f"[yellow]failed:[/] {len(failed)} trials, the last: {_escape(reason)}", soft_wrap=True)
+
+
+def _print_ablation(summary):
+    from rich.table import Table
+
+    table = Table("variant", "what", "accuracy", "against the first", "95 % CI by subject", title="By frame")
+    for row in summary["variants"]:
+        low = min(one["low"] for one in row["confidence"])
+        high = max(one["high"] for one in row["confidence"])
+        table.add_row(
+            row["name"],
+            row["what"],
+            f"{row['mean']:.3f} ± {row['std']:.3f}",
+            f"{row['difference']:+.3f}",
+            f"{low:.2f}-{high:.2f}",
+        )
+    reference = summary["reference"]
+    interval = reference["pooled"]["confidence"]["frame"]["accuracy"]
+    table.add_row(
+        "reference",
+        reference["what"],
+        f"{reference['mean']['frame']['accuracy']:.3f} ± {reference['std']['frame']['accuracy']:.3f}",
+        "",
+        f"{interval['low']:.2f}-{interval['high']:.2f}",
+    )
+    console.print(table)
+    console.print(
+        f"({_escape(summary['corpus'])}, {summary['faces']} faces of {summary['subjects']} subjects, "
+        f"{summary['folds']} subject-wise folds, seeds 0-{summary['seeds'] - 1}, mean ± std over folds and seeds; the "
+        "interval spans those of all seeds)"
+    )
 
 
 def _print_figures(figures, protocol):

@@ -47,9 +47,10 @@ def _read_synthetic(directory, skips, neutral_first=False):
     return [dataclasses.replace(sample, corpus="synthetic") for sample in samples]
 
 
-def _read_synthetic_mmi(directory, skips):
+def _read_synthetic_mmi(directory, skips, neutral_first=False):
     synthetic.write_mmi(directory, size="small")
-    return [dataclasses.replace(sample, corpus="synthetic_mmi") for sample in mmi.read(directory, skips)]
+    samples = mmi.read(directory, skips, neutral_first=neutral_first)
+    return [dataclasses.replace(sample, corpus="synthetic_mmi") for sample in samples]
 
 
 def _read_synthetic_occluded(directory, skips):

@@ -44,7 +44,7 @@ def evaluate_model(model, faces):
     Returns:
         A dict with `frame` and `sequence`, each as `fer_keras.evaluation.metrics.summarize` gives it.
     """
-    return _figures(faces, predict_probabilities(model, faces))
+    return fold_figures(faces, predict_probabilities(model, faces))
 
 
 def cross_validate(faces, folds, system, directory, neutral=None, workers=None, on_epoch=None, on_fold=None):
@@ -63,7 +63,7 @@ def cross_validate(faces, folds, system, directory, neutral=None, workers=None, 
         workers: int, processes side by side, each on one core; 0 trains here, on all cores, one fold after the other;
             `None` takes what cores and memory allow.
         on_epoch: optional callable `(fold, epoch, logs)`, epochs from 1.
-        on_fold: optional callable `(fold, figures)`.
+        on_fold: optional callable `(fold, figures)`, called for folds that were done before as well.
 
     Returns:
         A dict: `folds`, the figures of every fold; `histories`, what every epoch of every fold brought; `mean` and
@@ -92,8 +92,10 @@ def cross_validate(faces, folds, system, directory, neutral=None, workers=None, 
 
     def finish(fold):
         if on_fold:
-            on_fold(fold, _figures(faces.select(fold_of == fold), _load_fold(directory, fold)[0]))
+            on_fold(fold, fold_figures(faces.select(fold_of == fold), _load_fold(directory, fold)[0]))
 
+    for fold in sorted(set(folds.values()) - set(numbers)):
+        finish(fold)
     if workers and jobs:
         for place, _ in run_in_processes(run_fold, jobs, workers, report):
             finish(numbers[place])
@@ -108,16 +110,8 @@ def cross_validate(faces, folds, system, directory, neutral=None, workers=None, 
         test = fold_of == fold
         probabilities[test], history = _load_fold(directory, fold)
         histories.append(history)
-        results.append(_figures(faces.select(test), probabilities[test]))
-    pooled = _figures(faces, probabilities)
-    pooled["confidence"] = subject_intervals(faces.labels, probabilities, faces.subjects, faces.sequences)
-    return {
-        **_mean_and_std(results),
-        "pooled": pooled,
-        "folds": results,
-        "histories": histories,
-        "probabilities": probabilities,
-    }
+        results.append(fold_figures(faces.select(test), probabilities[test]))
+    return {**join_folds(faces, results, probabilities), "histories": histories}
 
 
 def fold_numbers(faces, folds):
@@ -221,11 +215,28 @@ def _load_fold(directory, fold):
         raise InputError(f"{file}: is damaged; remove it and resume") from error
 
 
-def _figures(faces, probabilities):
+def fold_figures(faces, probabilities):
+    """Figures of the answers to some faces, by `frame` and by `sequence`, see `summarize`."""
     return {
         "frame": summarize(faces.labels, probabilities),
         "sequence": summarize(*by_sequence(faces.labels, probabilities, faces.sequences)),
     }
+
+
+def join_folds(faces, results, probabilities):
+    """Puts the figures of folds together.
+
+    Args:
+        faces: `FaceSet` of the corpus.
+        results: list of the folds' figures, see `fold_figures`.
+        probabilities: float array `(n, K)`, of every face by the model that did not see its subject.
+
+    Returns:
+        A dict as `cross_validate` returns it, without `histories`.
+    """
+    pooled = fold_figures(faces, probabilities)
+    pooled["confidence"] = subject_intervals(faces.labels, probabilities, faces.subjects, faces.sequences)
+    return {**_mean_and_std(results), "pooled": pooled, "folds": results, "probabilities": probabilities}
 
 
 def _mean_and_std(results):

@@ -50,9 +50,7 @@ def run_in_processes(function, jobs, workers, on_report=None):
         try:
             waiting = {pool.submit(_run_job, place, job): place for place, job in enumerate(jobs)}
             while waiting:
-                done, _ = concurrent.futures.wait(
-                    waiting, _PAUSE, return_when=concurrent.futures.FIRST_COMPLETED
-                )
+                done, _ = concurrent.futures.wait(waiting, _PAUSE, return_when=concurrent.futures.FIRST_COMPLETED)
                 _pass_on(reports, on_report)
                 for future in done:
                     yield waiting.pop(future), future.result()

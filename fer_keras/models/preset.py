@@ -12,6 +12,13 @@ from fer_keras.errors import InputError
 
 MODEL_FILE = "model.keras"
 ABOUT_FILE = "preset.json"
+SHIPPED = pathlib.Path(__file__).parents[1] / "presets"
+"""Folder of the presets that come with the package, one folder a name."""
+
+
+def preset_names():
+    """The names of the presets that come with the package, sorted."""
+    return sorted(file.parent.name for file in SHIPPED.glob(f"*/{MODEL_FILE}"))
 
 
 def save_preset(model, directory, about):
@@ -48,7 +55,8 @@ def load_preset(path):
     """Loads a preset.
 
     Args:
-        path: a preset folder, a run folder of `fer-keras train` (its `model` is taken), or a `.keras` file.
+        path: the name of a preset that comes with the package, a preset folder, a run folder of `fer-keras train` (its
+            `model` is taken), or a `.keras` file. A folder here goes before a name.
 
     Returns:
         A pair of the model and the dict kept with it.
@@ -58,9 +66,14 @@ def load_preset(path):
     """
     path = pathlib.Path(path)
     candidates = [path, path / MODEL_FILE, path / "model" / MODEL_FILE]
+    if len(path.parts) == 1:
+        candidates.append(SHIPPED / path / MODEL_FILE)
     file = next((candidate for candidate in candidates if candidate.is_file()), None)
     if file is None:
-        raise InputError(f"{path}: no model found; expected a .keras file or a folder with {MODEL_FILE}")
+        raise InputError(
+            f"{path}: no model found; expected a .keras file, a folder with {MODEL_FILE}, or one of the presets that "
+            f"come with the package: {', '.join(preset_names()) or 'none'}"
+        )
     try:
         model = keras.models.load_model(file)
     except Exception as error:

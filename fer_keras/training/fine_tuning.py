@@ -2,6 +2,7 @@
 
 import fnmatch
 
+import keras
 import numpy as np
 
 from fer_keras.errors import InputError
@@ -11,7 +12,7 @@ def start_from(model, source):
     """Copies the weights of every layer that two classifiers have in common, found by its name.
 
     A convolution that takes more channels than the source's (the key-point angle map beside the face) starts with zeros
-    for them: at first the model answers as the source does. The head is copied where both have the same label names.
+    for them: at first the model answers as the source does. Of dense heads the outputs of shared label names are copied.
 
     Args:
         model: the `JointSupervision` to change.
@@ -25,8 +26,6 @@ def start_from(model, source):
     """
     held = {layer.name: layer for layer in source.backbone.layers}
     pairs = [(layer, held[layer.name]) for layer in model.backbone.layers if layer.name in held]
-    if model.label_names == source.label_names:
-        pairs.append((model.head, source.head))
     copied = []
     for layer, other in pairs:
         weights = [
@@ -40,7 +39,22 @@ def start_from(model, source):
             f"{source.name} has no layer of the same name and shape as {model.name}; "
             "expected a pretrained model with the same backbone and width"
         )
+    if isinstance(model.head, keras.layers.Dense) and isinstance(source.head, keras.layers.Dense):
+        _copy_outputs(model, source)
     return copied
+
+
+def _copy_outputs(model, source):
+    """Takes over the weights of the labels that both models know."""
+    kernel, bias = model.head.get_weights()
+    theirs, their_bias = source.head.get_weights()
+    if len(kernel) != len(theirs):
+        return
+    for place, name in enumerate(model.label_names):
+        if name in source.label_names:
+            other = source.label_names.index(name)
+            kernel[:, place], bias[place] = theirs[:, other], their_bias[other]
+    model.head.set_weights([kernel, bias])
 
 
 def _widen(weights, shape):

@@ -4,8 +4,10 @@ import dataclasses
 import json
 import pathlib
 
+import numpy as np
+
 from fer_keras.corpora.face_set import load_faces
-from fer_keras.corpora.folds import deal_folds
+from fer_keras.corpora.folds import deal_folds, hold_out_subjects
 from fer_keras.corpora.prepare import corpus_fingerprint, prepare
 from fer_keras.errors import InputError
 from fer_keras.evaluation.cross_validation import cross_validate
@@ -13,12 +15,14 @@ from fer_keras.json_file import write_json
 from fer_keras.training.static import train_static
 
 
-class _Quiet:
+class Quiet:
+    """Progress that nobody sees."""
+
     def update(self, name, done, total, note=""):
         """Shows nothing."""
 
 
-def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False, on_progress=None):
+def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False, workers=None, on_progress=None):
     """Prepares a corpus, cross-validates on it and trains a model on everyone.
 
     The folder gets `run.json` (what was asked for), `records/`, `folds/`, `results.json` and `model/`, a preset.
@@ -30,6 +34,7 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
         folds: int, number of subject-wise folds; 0 trains the model only.
         fold_rule: how subjects are dealt out to folds, see `fer_keras.corpora.deal_folds`.
         resume: continue the run in `out`; the same corpus and configuration are expected.
+        workers: folds trained side by side, see `cross_validate`.
         on_progress: optional object with `update(name, done, total, note)`.
 
     Returns:
@@ -39,7 +44,7 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
     Raises:
         InputError: `out` holds a run and `resume` is false, or it holds another run; fewer subjects than folds.
     """
-    out, progress = pathlib.Path(out), on_progress or _Quiet()
+    out, progress = pathlib.Path(out), on_progress or Quiet()
     label_names = corpus.label_names
     if len(label_names) < 2:
         raise InputError(f"training needs pictures of at least 2 labels, received only {', '.join(label_names)}")
@@ -53,7 +58,7 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
         "fold_rule": fold_rule,
         "config": dataclasses.asdict(config),
     }
-    _claim(out, asked, resume)
+    claim_run(out, asked, resume)
 
     manifest = prepare(corpus, out / "records", on_progress=lambda done, total: progress.update("faces", done, total))
     lost = [label for label, count in manifest["faces_by_label"].items() if not count]
@@ -63,22 +68,21 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
     results = {"manifest": manifest, "label_names": list(label_names), "subjects_by_fold": [], "cross_validation": {}}
     if folds:
         results["subjects_by_fold"] = [list(fold_of.values()).count(fold) for fold in range(folds)]
-        results["cross_validation"] = cross_validate(
-            faces,
-            fold_of,
-            config,
-            out / "folds",
-            on_epoch=lambda fold, epoch, logs: progress.update(
-                "folds", fold * config.epochs + epoch, folds * config.epochs, _note(logs)
-            ),
-            on_fold=lambda fold, figures: progress.update(
-                "folds", (fold + 1) * config.epochs, folds * config.epochs, f"fold {fold}"
-            ),
+        done = EpochCount(folds, config.epochs, lambda *what: progress.update("folds", *what))
+        figures = cross_validate(
+            faces, fold_of, config, out / "folds", workers=workers, on_epoch=done.epoch, on_fold=done.fold
         )
+        del figures["probabilities"]
+        results["cross_validation"] = figures
     if not (out / "model").exists():
+        training, validation = faces, None
+        if config.patience:
+            held_out = np.isin(faces.subjects, list(hold_out_subjects(faces.subjects, faces.labels, seed=config.seed)))
+            training, validation = faces.select(~held_out), faces.select(held_out)
         model = train_static(
-            faces,
+            training,
             config,
+            validation,
             checkpoint_dir=out / "checkpoints",
             on_epoch=lambda epoch, logs: progress.update("model", epoch, config.epochs, _note(logs)),
         )
@@ -90,8 +94,44 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
     return results
 
 
-def _claim(out, asked, resume):
-    file = out / "run.json"
+class EpochCount:
+    """Counts the epochs of folds that are trained side by side.
+
+    Args:
+        folds: int, number of folds.
+        epochs: int, of every fold.
+        show: callable `(done, total, note)`.
+    """
+
+    def __init__(self, folds, epochs, show):
+        self._done = [0] * folds
+        self._epochs, self._show = epochs, show
+
+    def epoch(self, fold, epoch, logs):
+        """Notes an epoch of a fold."""
+        self._done[fold] = epoch
+        self._show(sum(self._done), len(self._done) * self._epochs, f"fold {fold}: {_note(logs)}")
+
+    def fold(self, fold, figures):
+        """Notes that a fold is done, early or not."""
+        self._done[fold] = self._epochs
+        note = f"fold {fold} is done: accuracy {figures['frame']['accuracy']:.3f}"
+        self._show(sum(self._done), len(self._done) * self._epochs, note)
+
+
+def claim_run(out, asked, resume):
+    """Makes a folder a run's own, or finds that it is.
+
+    Args:
+        out: path of the folder; `run.json` in it holds what was asked for.
+        asked: dict of plain data, what the run depends on.
+        resume: continue the run that the folder holds.
+
+    Raises:
+        InputError: the folder holds a run and `resume` is false, none and `resume` is true, another run, or other
+            files.
+    """
+    file, asked = out / "run.json", json.loads(json.dumps(asked))  # tuples compare as the lists they come back as
     if not file.exists():
         if resume:
             raise InputError(f"{out}: holds no run to resume; leave out --resume to start one")

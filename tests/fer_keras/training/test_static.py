@@ -113,3 +113,65 @@ def test_a_loss_that_is_no_number_stops_the_training(toy_faces, monkeypatch):
     monkeypatch.setattr(static, "compile_static", compile_to_nan)
     with pytest.raises(InputError, match=r"the loss is nan after epoch 1; try a smaller learning_rate"):
         train_static(toy_faces, CONFIG)
+
+
+def test_soft_labels_smoothing_and_balance(toy_faces):
+    votes = np.zeros((70, 7), "float32")
+    votes[0, :2] = 0.75, 0.25
+    faces = dataclasses.replace(toy_faces, votes=votes)
+    config = dataclasses.replace(CONFIG, epochs=1, batch_size=70, augmentation=None, soft_labels=True)
+    _, targets = next(training_batches(faces, config, 70).as_numpy_iterator())
+    assert targets.shape == (70, 7)
+    np.testing.assert_allclose(np.sort(targets.max(axis=1))[:2], [0.75, 1.0])  # votes where there are some
+    with pytest.raises(InputError, match="soft_labels needs annotators' votes"):
+        train_static(toy_faces, config)
+
+    smooth = static.compile_static(
+        static.build_static(toy_faces.label_names, CONFIG), dataclasses.replace(CONFIG, label_smoothing=0.1), 1
+    )
+    assert smooth.loss.label_smoothing == 0.1
+
+
+@pytest.mark.parametrize(("balance", "ratio"), [(0.5, 2.0), (1.0, 4.0)])
+def test_class_balance(toy_faces, balance, ratio):
+    labels = np.repeat([0, 1], [56, 14]).astype("int32")
+    faces = dataclasses.replace(toy_faces, labels=labels)
+    weights = static._class_weights(faces, dataclasses.replace(CONFIG, class_balance=balance))
+    assert weights[1] / weights[0] == pytest.approx(ratio)
+    assert np.mean([weights[label] for label in labels]) == pytest.approx(1.0)
+    assert weights[2] == 0.0  # a class without faces
+
+
+@pytest.mark.slow
+def test_angle_map_takes_the_training_faces_mean_angles(toy_faces):
+    config = dataclasses.replace(CONFIG, epochs=1, angle_map=True)
+    with pytest.raises(InputError, match="angle_map needs landmarks"):
+        train_static(toy_faces, config)
+    landmarks = np.random.default_rng(0).uniform(0.2, 0.8, (70, 68, 2)).astype("float32")
+    faces = dataclasses.replace(toy_faces, landmarks=landmarks)
+    model = train_static(faces, config)
+    assert model.takes_landmarks
+    assert np.abs(model.backbone.get_layer("angles").reference_angles.numpy()).min() > 0
+    plain = model.predict(faces.inputs(True), verbose=0)
+    without = model.predict({"face": faces.images, "landmarks": np.zeros_like(landmarks)}, verbose=0)
+    assert not np.allclose(plain, without)
+    assert np.isfinite(without).all()
+
+
+def test_other_backbones(toy_faces):
+    model = static.build_static(toy_faces.label_names, StaticConfig(backbone="vgg_style", width=0.5, metric_weight=0.1))
+    assert model.backbone.name == "vgg_style"
+    assert model.metric_weight == 0.1
+    with pytest.raises(InputError, match="backbone must be one of"):
+        StaticConfig(backbone="resnet")
+    with pytest.raises(InputError, match="angle_map is for the backbone alexnet_emotion"):
+        StaticConfig(backbone="vgg_style", angle_map=True)
+    with pytest.raises(InputError, match="has no width"):
+        static.build_static(toy_faces.label_names, StaticConfig(backbone="mobile_net_v3_small", width=0.5))
+
+
+def test_configuration_survives_json():
+    import json
+
+    config = StaticConfig(augmentation={"rotation": 5.0}, layer_rates={"conv*": 0.1})
+    assert StaticConfig(**json.loads(json.dumps(dataclasses.asdict(config)))) == config

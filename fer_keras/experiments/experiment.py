@@ -1,0 +1,208 @@
+"""What experiments have in common: faces of a corpus, systems on the same folds, figures and comparisons."""
+
+import dataclasses
+import functools
+import importlib.metadata
+import inspect
+import itertools
+import os
+import pathlib
+import platform
+import time
+
+import numpy as np
+
+from fer_keras import corpora
+from fer_keras.corpora.face_set import load_faces
+from fer_keras.corpora.folds import deal_folds
+from fer_keras.corpora.prepare import corpus_fingerprint, prepare
+from fer_keras.evaluation.comparison import corrected_t_test, mcnemar_test
+from fer_keras.evaluation.cross_validation import cross_validate, fold_numbers
+from fer_keras.json_file import write_json
+from fer_keras.models.baselines import Recipe
+from fer_keras.models.model_size import count_multiply_adds, count_parameters
+from fer_keras.training.run import EpochCount, Quiet, claim_run
+from fer_keras.training.static import build_static
+
+_INPUT = (48, 1)  # side in pixels and channels of the faces
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """One row of an experiment.
+
+    Args:
+        name: short name, also of its folder.
+        title: what the reader sees.
+        what: a sentence on what it is.
+        config: the `StaticConfig` or `Recipe` that is trained on every fold.
+        kind: `"group"` of our own or `"peer"`.
+        paper: the paper that a peer follows.
+        printed: dict of corpus to the figure printed in the paper, in per cent.
+    """
+
+    name: str
+    title: str
+    what: str
+    config: object
+    kind: str = "group"
+    paper: str = ""
+    printed: dict = dataclasses.field(default_factory=dict)
+
+
+def run_experiment(
+    name, corpus, data, out, systems, settings, folds=10, labels=None, where=None, strict=False, resume=False,
+    workers=None, on_progress=None, command="",
+):  # fmt: skip
+    """Cross-validates systems on the same subject-wise folds of a corpus, and compares them.
+
+    Corpora of sequences that begin with a neutral face (CK+, MMI) bring it along for the systems that need it; it is a
+    label only where `labels` names it.
+
+    The folder gets `run.json` (what was asked for), `records/`, `systems/<name>/` with the folds of each, `answers.npz`
+    (the fold of every face, and every system's probabilities by the models that did not see its subject) and
+    `results.json`.
+
+    Args:
+        name: of the experiment.
+        corpus: one of `fer_keras.corpora.CORPORA`.
+        data: the corpus's folder.
+        out: folder of the experiment.
+        systems: list of `System`.
+        settings: dict of plain data that the systems follow from (seed, epochs, ...), kept in the results.
+        folds: int, number of subject-wise folds, by the published rule.
+        labels: as for `fer_keras.corpora.read`.
+        where: as for `fer_keras.corpora.read`.
+        strict: as for `fer_keras.corpora.read`.
+        resume: continue the experiment in `out`.
+        workers: see `cross_validate`.
+        on_progress: optional object with `update(name, done, total, note)`.
+        command: the command line, for the reader to repeat it.
+
+    Returns:
+        A pair of the results, plain data as in `results.json`, and the `FaceSet`.
+
+    Raises:
+        InputError: the corpus cannot be read, its subjects do not make so many folds, or `out` holds another run, or
+            one and `resume` is false.
+    """
+    out, progress = pathlib.Path(out), on_progress or Quiet()
+    plain = corpora.read(corpus, data, labels, where, strict)
+    everything = _with_neutral(plain, corpus, data, labels, where, strict)
+    fold_of = deal_folds(plain, folds)
+    asked = {
+        "experiment": name,
+        "corpus": corpus,
+        "built_in": corpus in corpora.BUILT_IN or pathlib.Path(data, "synthetic.json").exists(),
+        "data": str(data),
+        "fingerprint": corpus_fingerprint(everything),
+        "label_names": list(plain.label_names),
+        "where": where or {},
+        "folds": folds,
+        "fold_rule": "published",
+        **settings,
+    }
+    configs = {system.name: dataclasses.asdict(system.config) for system in systems}
+    claim_run(out, {**asked, "systems": configs}, resume)
+
+    manifest = prepare(everything, out / "records", on_progress=lambda *n: progress.update("faces", *n))
+    faces = load_faces(manifest["shards"], plain.label_names, *_INPUT)
+    neutral = load_faces(manifest["shards"], ("neutral",), *_INPUT) if everything is not plain else None
+    rows, answers = [], {"fold_of": fold_numbers(faces, fold_of)}
+    for system in systems:
+        folder, started = out / "systems" / system.name, time.monotonic()
+        count = EpochCount(folds, system.config.epochs, functools.partial(progress.update, system.title))
+        figures = cross_validate(faces, fold_of, system.config, folder, neutral, workers, count.epoch, count.fold)
+        answers[system.name] = figures.pop("probabilities")
+        rows.append(
+            {
+                **{field: getattr(system, field) for field in ("name", "title", "what", "kind", "paper", "printed")},
+                "config": configs[system.name],
+                **_size(system.config, faces),
+                "seconds": _seconds(folder, time.monotonic() - started),
+                **figures,
+            }
+        )
+    aside = out / ".answers.npz"
+    np.savez(aside, **answers)
+    aside.replace(out / "answers.npz")
+    results = {
+        **asked,
+        "faces": len(faces),
+        "subjects": len(set(faces.subjects)),
+        "sequences": len(set(faces.sequences)),
+        "skipped": len(manifest["skipped"]),
+        "records": manifest["sha256"],
+        "command": command,
+        "versions": versions(),
+        "cores": os.cpu_count(),
+        "seconds": sum(row["seconds"] for row in rows),
+        "systems": rows,
+        "comparisons": compare(rows, answers, faces),
+    }
+    write_json(out / "results.json", results)
+    return results, faces
+
+
+def _with_neutral(plain, name, data, labels, where, strict):
+    """The corpus with the neutral first frames of its sequences, where it has such and they are no label already."""
+    if "neutral" in plain.label_names or "neutral_first" not in inspect.signature(corpora.CORPORA[name]).parameters:
+        return plain
+    asked = [*labels, "neutral"] if labels else None
+    found = corpora.read(name, data, None, where, strict, neutral_first=True)
+    if "neutral" not in found.label_names:
+        return plain
+    return found if asked is None else corpora.read(name, data, asked, where, strict, neutral_first=True)
+
+
+def compare(rows, answers, faces):
+    """Tests every pair of our own groups, and our last group against every peer, on the same folds.
+
+    Args:
+        rows: list of the systems' results.
+        answers: dict of system to probabilities `(n, K)`.
+        faces: `FaceSet`.
+
+    Returns:
+        A list of dicts: `a`, `b`, `mcnemar` and `corrected_t`, as dicts of what the tests of
+        `fer_keras.evaluation.comparison` return and their `verdict`.
+    """
+    groups = [row for row in rows if row["kind"] == "group"]
+    pairs = list(itertools.combinations(reversed(groups), 2))
+    pairs += [(groups[-1], row) for row in rows if groups and row["kind"] == "peer"]
+    found = []
+    for a, b in pairs:
+        names = (a["title"], b["title"])
+        tests = {
+            "mcnemar": mcnemar_test(faces.labels, answers[a["name"]], answers[b["name"]], faces.sequences, names),
+            "corrected_t": corrected_t_test(
+                *([fold["sequence"]["accuracy"] for fold in row["folds"]] for row in (a, b)), names=names
+            ),
+        }
+        plain = {
+            test: {**dataclasses.asdict(result), "names": list(names), "verdict": result.verdict}
+            for test, result in tests.items()
+        }
+        found.append({"a": a["name"], "b": b["name"], **plain})
+    return found
+
+
+def versions():
+    """Versions of what the figures depend on."""
+    names = ("fer-keras", "tensorflow", "keras", "numpy", "opencv-python-headless")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def _size(config, faces):
+    build = config.build if isinstance(config, Recipe) else lambda names: build_static(names, config)
+    model = build(faces.label_names).inference_model()
+    return {"parameters": count_parameters(model), "multiply_adds": count_multiply_adds(model)}
+
+
+def _seconds(folder, seconds):
+    """Time that a system took, over all sittings."""
+    file = folder / "seconds.txt"
+    before = float(file.read_text()) if file.exists() else 0.0
+    if seconds > 1 or not file.exists():  # else there was nothing to do
+        file.write_text(f"{before + seconds:.1f}")
+    return float(file.read_text())

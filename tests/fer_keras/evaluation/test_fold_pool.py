@@ -1,0 +1,68 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from fer_keras.evaluation.fold_pool import fold_workers, run_in_processes
+
+
+def square(job, report):
+    report("started")
+    return job * job, os.getpid()
+
+
+def fail(job, report):
+    raise ValueError(f"job {job}")
+
+
+@pytest.mark.slow
+def test_jobs_run_elsewhere_and_report_here():
+    reports = []
+    found = dict(run_in_processes(square, [3, 4, 5], 2, lambda *what: reports.append(what)))
+    assert {place: value for place, (value, _) in found.items()} == {0: 9, 1: 16, 2: 25}
+    assert os.getpid() not in {pid for _, pid in found.values()}
+    assert sorted(reports) == [(0, "started"), (1, "started"), (2, "started")]
+
+
+@pytest.mark.slow
+def test_a_fault_comes_back():
+    with pytest.raises(ValueError, match="job 1"):
+        list(run_in_processes(fail, [1], 1))
+
+
+def linger(job, report):
+    report(os.getpid())
+    time.sleep(600)
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_killed_parent(tmp_path):
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from test_fold_pool import linger\n"
+        "from fer_keras.evaluation.fold_pool import run_in_processes\n"
+        "if __name__ == '__main__':\n"
+        "    list(run_in_processes(linger, [1], 1, lambda place, pid: print(pid, flush=True)))\n"
+    )
+    (tmp_path / "run.py").write_text(script)
+    here = os.path.dirname(os.path.abspath(__file__))
+    with subprocess.Popen([sys.executable, tmp_path / "run.py", here], stdout=subprocess.PIPE, text=True) as parent:
+        worker = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGKILL)
+    for _ in range(100):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(worker, signal.SIGKILL)
+        pytest.fail("the worker outlives its parent")
+
+
+def test_at_least_one_and_no_more_than_folds():
+    assert fold_workers(1) == 1
+    assert 1 <= fold_workers(100) <= os.cpu_count()
