@@ -209,7 +209,7 @@ def table1(
     ] = None,
     pretrained: Annotated[
         str | None,
-        typer.Option(help="Preset that all groups but `init` start from; by default alexnet_emotion_fer2013."),
+        typer.Option(help="What all groups but `init` start from; by default alexnet_emotion_fer2013."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Two folds and a few epochs, to see everything run.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,

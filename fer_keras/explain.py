@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 
 import cv2
@@ -11,8 +12,7 @@ import tensorflow as tf
 from keras import ops
 
 from fer_keras.errors import InputError
-from fer_keras.faces.align import align_face
-from fer_keras.faces.decode import decode_faces
+from fer_keras.faces.align import align_face, align_landmarks
 from fer_keras.faces.image import encode_png, printable, read_image
 
 _FOR = (235, 90, 0)  # what speaks for the class: orange
@@ -31,7 +31,8 @@ def grad_cam(model, faces, class_index=None, layer=None, batch_size=32):
     Args:
         model: a Keras model from faces to scores `(batch, K)`, logits for preference: functional, subclassed or nested,
             such as `AlexNetEmotion`.
-        faces: array of shape `(batch, height, width, channels)`, as the model takes them.
+        faces: what the model takes: an array of shape `(batch, height, width, channels)`, or a dict of it, `face`, and
+            of other inputs, such as `landmarks`, which stay as they are.
         class_index: the class to explain: an int, or ints of shape `(batch,)`; by default every face's best.
         layer: a layer, or its name, that returns maps `(batch, rows, columns, k)`. By default the layer of the
             backbone that returned the last such maps larger than 1×1. Of a layer that is used twice, the last use.
@@ -44,11 +45,11 @@ def grad_cam(model, faces, class_index=None, layer=None, batch_size=32):
     Raises:
         InputError: the faces, the class or the layer do not fit the model.
     """
-    faces, classes = _check(model, faces, class_index)
+    inputs, faces, classes = _check(model, faces, class_index)
     listened = _leaves(getattr(model, "backbone", model)) if layer is None else [_find(model, layer)]
     maps = []
     for start in range(0, len(faces), batch_size):
-        batch = tf.convert_to_tensor(faces[start : start + batch_size])
+        batch = _map(tf.convert_to_tensor, _batch(inputs, start, batch_size))
         with tf.GradientTape(watch_accessed_variables=False) as tape, _listen(listened, tape) as heard:
             scores = _scores(model, batch)
             score = tf.gather(scores, _choose(scores, classes, start), batch_dims=1)
@@ -78,7 +79,8 @@ def occlusion_sensitivity(
 
     Args:
         model: a Keras model from faces to scores `(batch, K)`.
-        faces: array of shape `(batch, height, width, channels)`, as the model takes them.
+        faces: what the model takes: an array of shape `(batch, height, width, channels)`, or a dict of it, `face`, and
+            of other inputs, such as `landmarks`, which stay as they are.
         patch: int, side of the square in pixels.
         stride: int, pixels from one square to the next, at most `patch`; the last ones reach the borders.
         class_index: the class to explain: an int, or ints of shape `(batch,)`; by default every face's best.
@@ -93,7 +95,7 @@ def occlusion_sensitivity(
     Raises:
         InputError: the faces or the class do not fit the model, or the square does not fit the faces.
     """
-    faces, classes = _check(model, faces, class_index)
+    inputs, faces, classes = _check(model, faces, class_index)
     height, width, channels = faces.shape[1:]
     if not 1 <= patch <= min(height, width):
         raise InputError(f"received patch={patch}; expected 1 to {min(height, width)}, the face's shorter side")
@@ -103,7 +105,7 @@ def occlusion_sensitivity(
         raise InputError(f"received fill of shape {np.shape(fill)}; expected a number, or {channels}, one a channel")
 
     def probabilities(some):
-        scores = [_scores(model, some[at : at + batch_size]) for at in range(0, len(some), batch_size)]
+        scores = [_scores(model, _batch(some, at, batch_size)) for at in range(0, len(_faces(some)), batch_size)]
         scores = tf.concat(scores, axis=0)
         return (tf.nn.softmax(scores) if from_logits else scores).numpy()
 
@@ -112,14 +114,14 @@ def occlusion_sensitivity(
     covered = np.zeros((height, width), "float32")
     for row, column in places:
         covered[row : row + patch, column : column + patch] += 1
-    plain = probabilities(faces)
+    plain = probabilities(inputs)
     chosen = _choose(plain, classes, 0)
-    for face, heat, before, index in zip(faces, maps, plain, chosen, strict=True):
-        colour = face.mean(axis=(0, 1)) if fill is None else fill
+    for number, (heat, before, index) in enumerate(zip(maps, plain, chosen, strict=True)):
+        colour = faces[number].mean(axis=(0, 1)) if fill is None else fill
         for at in range(0, len(places), batch_size):
             some = places[at : at + batch_size]
-            hidden = np.repeat(face[None], len(some), axis=0)
-            for one, (row, column) in zip(hidden, some, strict=True):
+            hidden = _map(functools.partial(np.repeat, repeats=len(some), axis=0), _batch(inputs, number, 1))
+            for one, (row, column) in zip(_faces(hidden), some, strict=True):
                 one[row : row + patch, column : column + patch] = colour
             drops = before[index] - probabilities(hidden)[:, index]
             for drop, (row, column) in zip(drops, some, strict=True):
@@ -223,13 +225,12 @@ class Explainer:
         if not found:
             raise InputError(f"{printable(image)}: no face found; expected a picture of a face")
         crops = [align_face(pixels, face.eyes) for face in found]
-        probabilities = self.recognizer.classify(crops)
+        landmarks = [align_landmarks(face.landmarks, face.eyes) for face in found]
+        probabilities = self.recognizer.classify(crops, landmarks)
         classes = probabilities.argmax(axis=1)
         if self.label is not None:
             classes[:] = model.label_names.index(self.label)
-        # The pixels that the recogniser saw.
-        faces = decode_faces(tf.constant([encode_png(crop) for crop in crops]), *model.backbone.input_shape[1:])
-        maps = METHODS[self.method](model, faces, class_index=classes)
+        maps = METHODS[self.method](model, self.recognizer.inputs(crops, landmarks), class_index=classes)
         return [
             self._explanation(crop, heat, model.label_names[index], float(row[index]))
             for crop, heat, row, index in zip(crops, maps, probabilities, classes, strict=True)
@@ -272,30 +273,53 @@ def _picture(crop, heat, caption):
     return np.concatenate([np.concatenate([face, overlay(face, heat)], axis=1), strip])
 
 
-def _check(model, faces, class_index):
-    """The faces as a float32 array, and the classes as an array of ints or `None`."""
-    faces = np.asarray(faces, "float32")
+def _check(model, inputs, class_index):
+    """The inputs as float32 arrays, the faces among them, and the classes as an array of ints or `None`."""
+    inputs = _map(functools.partial(np.asarray, dtype="float32"), inputs)
+    if isinstance(inputs, dict) and "face" not in inputs:
+        raise InputError(f"received a dict of {', '.join(inputs)}; expected one with `face`")
+    faces = _faces(inputs)
     if faces.ndim != 4 or not len(faces):
         raise InputError(f"received faces of shape {faces.shape}; expected (batch, height, width, channels)")
-    shape = getattr(getattr(model, "backbone", model), "input_shape", None)
-    if shape is not None:
-        if not isinstance(shape, tuple) or len(shape) != 4:
-            raise InputError(f"{model.name}: takes inputs of shape {shape}; expected a model of one batch of faces")
-        if any(want not in (None, came) for want, came in zip(shape[1:], faces.shape[1:], strict=True)):
-            raise InputError(f"received faces of shape {faces.shape}; {model.name} takes {shape}")
+    taken = getattr(getattr(model, "backbone", model), "inputs", None)
+    if taken:
+        named = inputs if isinstance(inputs, dict) else {taken[0].name: inputs}
+        if set(named) != {tensor.name for tensor in taken}:
+            names = ", ".join(tensor.name for tensor in taken)
+            raise InputError(f"received the inputs {', '.join(named)}; {model.name} takes {names}")
+        for tensor in taken:
+            value = named[tensor.name]
+            if not tf.TensorShape((len(faces), *tensor.shape[1:])).is_compatible_with(value.shape):
+                what = "faces" if value is faces else tensor.name
+                raise InputError(f"received {what} of shape {value.shape}; {model.name} takes {tuple(tensor.shape)}")
     if class_index is None:
-        return faces, None
+        return inputs, faces, None
     classes = np.asarray(class_index)
     if classes.dtype.kind not in "iu" or classes.shape not in ((), (len(faces),)):
         raise InputError(
             f"received class_index={class_index!r}; expected an int, or ints of shape ({len(faces)},), one a face"
         )
-    return faces, np.broadcast_to(classes, len(faces))
+    return inputs, faces, np.broadcast_to(classes, len(faces))
 
 
-def _scores(model, faces):
+def _faces(inputs):
+    """The faces of what a model takes."""
+    return inputs["face"] if isinstance(inputs, dict) else inputs
+
+
+def _map(function, inputs):
+    """Applies a function to every array of what a model takes."""
+    return {name: function(value) for name, value in inputs.items()} if isinstance(inputs, dict) else function(inputs)
+
+
+def _batch(inputs, start, size):
+    """Some rows of what a model takes."""
+    return _map(lambda value: value[start : start + size], inputs)
+
+
+def _scores(model, inputs):
     """The model's answers as a float32 tensor `(batch, K)`."""
-    scores = model(faces, training=False)
+    scores = model(inputs, training=False)
     if len(getattr(scores, "shape", ())) != 2:
         raise InputError(f"{model.name}: returns {scores!r}; expected scores of shape (batch, classes)")
     return ops.cast(scores, "float32")

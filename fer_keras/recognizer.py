@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from fer_keras.errors import InputError
-from fer_keras.faces.align import align_face
+from fer_keras.faces.align import align_face, align_landmarks
 from fer_keras.faces.blaze_face import BlazeFace
 from fer_keras.faces.decode import decode_faces
 from fer_keras.faces.image import encode_png, read_image
@@ -37,7 +37,8 @@ class Recognizer:
     """Finds faces, aligns them and reads their expression.
 
     Args:
-        model: a classifier with `label_names` that returns logits on faces, such as `AlexNetEmotion`.
+        model: a `JointSupervision`, such as `AlexNetEmotion`. One with a key-point angle map gets the landmarks that
+            the detector finds.
         min_confidence: float in [0, 1]; a face whose best probability is below gets the label `"uncertain"`.
         detector: a `fer_keras.faces.FaceDetector`; the default is `BlazeFace`.
 
@@ -88,21 +89,44 @@ class Recognizer:
         faces = self.detector.detect([image])[0]
         if not faces:
             return []
-        probabilities = self.classify([align_face(image, face.eyes) for face in faces])
+        crops = [align_face(image, face.eyes) for face in faces]
+        probabilities = self.classify(crops, [align_landmarks(face.landmarks, face.eyes) for face in faces])
         return [self._recognition(face, row) for face, row in zip(faces, probabilities, strict=True)]
 
-    def classify(self, crops):
+    def classify(self, crops, landmarks=None):
         """Probabilities of aligned face crops.
 
         Args:
             crops: list of uint8 arrays of shape `(size, size, 3)`, RGB, as `align_face` makes them.
+            landmarks: their landmarks, shape `(len(crops), 68, 2)`, as `align_landmarks` makes them: x and y in [0, 1]
+                of the crop, zeros where none were found. By default none were. Models without a key-point angle map
+                do without.
 
         Returns:
             A float32 array of shape `(len(crops), K)`.
+
+        Raises:
+            InputError: the landmarks have another shape.
+        """
+        inputs = self.inputs(crops, landmarks)
+        return np.asarray(keras.ops.softmax(self.model(inputs, training=False), axis=-1))
+
+    def inputs(self, crops, landmarks=None):
+        """What the model takes of aligned face crops; the arguments and errors are those of `classify`.
+
+        Returns:
+            A uint8 tensor of shape `(len(crops), height, width, channels)`, or a dict of it, `face`, and `landmarks`, a
+            float32 array of shape `(len(crops), 68, 2)`.
         """
         # Through PNG and the graph's decoder: the pixels are those of training and of every served signature.
-        inputs = decode_faces(tf.constant([encode_png(crop) for crop in crops]), *self.model.backbone.input_shape[1:])
-        return np.asarray(keras.ops.softmax(self.model(inputs, training=False), axis=-1))
+        faces = decode_faces(tf.constant([encode_png(crop) for crop in crops]), *self.model.face_shape)
+        if not self.model.takes_landmarks:
+            return faces
+        shape = (len(crops), 68, 2)
+        landmarks = np.zeros(shape, "float32") if landmarks is None else np.asarray(landmarks, "float32")
+        if landmarks.shape != shape:
+            raise InputError(f"received landmarks of shape {landmarks.shape}; expected {shape}, zeros for none")
+        return {"face": faces, "landmarks": landmarks}
 
     def _recognition(self, face, probabilities):
         best = int(np.argmax(probabilities))

@@ -4,7 +4,7 @@
 """
 
 from fer_keras.errors import InputError
-from fer_keras.faces.align import align_face, alignment_matrix, landmarks_to_eyes, transform_points
+from fer_keras.faces.align import align_face, align_landmarks, alignment_matrix, landmarks_to_eyes, transform_points
 from fer_keras.faces.blaze_face import BlazeFace
 from fer_keras.faces.face import Face, FaceDetector
 from fer_keras.faces.face_mesh import FaceMesh, mesh_to_landmarks
@@ -42,6 +42,7 @@ __all__ = [
     "FaceMesh",
     "Video",
     "align_face",
+    "align_landmarks",
     "alignment_matrix",
     "decode_image",
     "encode_png",

@@ -72,6 +72,25 @@ def transform_points(points, matrix):
     return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
 
 
+def align_landmarks(landmarks, eyes):
+    """Gives the landmarks of a face in its crop, as models with a key-point angle map take them.
+
+    Args:
+        landmarks: float array of shape `(68, 2)`, x and y in the picture, or `None` where none were found.
+        eyes: float array of shape `(2, 2)`, the eyes that `align_face` takes.
+
+    Returns:
+        A float32 array of shape `(68, 2)`, x and y in [0, 1] of the crop, beyond it where the face is; zeros where none
+        were found.
+
+    Raises:
+        ValueError: the eyes are not two distinct finite points.
+    """
+    if landmarks is None:
+        return np.zeros((68, 2), np.float32)
+    return transform_points(landmarks, alignment_matrix(eyes, 1)).astype(np.float32)
+
+
 def warp(image, matrix, size, spacing=1):
     """Resamples a square out of a picture; each output pixel averages the area that it covers.
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 from fer_keras import cli
 from fer_keras.corpora.synthetic import SIZES, draw_sequence
 from fer_keras.errors import InputError
-from fer_keras.explain import Explainer, grad_cam, occlusion_sensitivity, overlay, write_explanations
+from fer_keras.explain import METHODS, Explainer, grad_cam, occlusion_sensitivity, overlay, write_explanations
+from fer_keras.faces import align_face, align_landmarks
 from fer_keras.faces.image import read_image
 from fer_keras.models import AlexNetEmotion, JointSupervision
 from fer_keras.recognizer import Recognizer
@@ -294,6 +295,71 @@ def test_squares_that_do_not_fit(small_model, faces, options, message):
         occlusion_sensitivity(small_model, faces, **options)
 
 
+@pytest.fixture(scope="module")
+def model_with_map():
+    keras.utils.set_random_seed(0)
+    return AlexNetEmotion(NAMES, width=0.25, angle_map=True)
+
+
+@pytest.fixture
+def landmarks(random):
+    landmarks = random.uniform(0.1, 0.9, (5, 68, 2)).astype("float32")
+    landmarks[3] = 0  # none found
+    return landmarks
+
+
+def of_these_landmarks(model, landmarks):
+    """The same model, of faces alone: the landmarks are constants."""
+    face = keras.Input((48, 48, 1))
+    points = keras.layers.Lambda(lambda one: keras.ops.zeros_like(one[:, :1, :1, :]) + landmarks[None, ..., None])(face)
+    points = keras.layers.Reshape((68, 2))(points)
+    return keras.Model(face, model.head(model.backbone({"face": face, "landmarks": points})))
+
+
+@pytest.mark.parametrize("method", [grad_cam, occlusion_sensitivity])
+def test_landmarks_stay_as_they_are(model_with_map, faces, landmarks, method):
+    options = {"layer": "conv5_pool"} if method is grad_cam else {"patch": 16, "stride": 16}
+    classes = [0, 1, 2, 2, 0]
+    found = method(
+        model_with_map, {"face": faces, "landmarks": landmarks}, class_index=classes, batch_size=3, **options
+    )
+    assert found.shape == (5, 48, 48)
+    for row, index in enumerate(classes):
+        model = of_these_landmarks(model_with_map, landmarks[row])
+        alone = method(model, faces[row : row + 1], class_index=index, **options)[0]
+        np.testing.assert_allclose(found[row], alone, atol=1e-4)
+    inputs = {"face": faces, "landmarks": 0 * landmarks}
+    without = method(model_with_map, inputs, class_index=classes, batch_size=3, **options)
+    changed = np.abs(found - without).max(axis=(1, 2)) > 1e-3
+    assert not changed[3]
+    assert changed.sum() >= 2
+
+
+def test_inputs_are_left_as_they_were(model_with_map, faces, landmarks):
+    inputs = {"face": faces.astype("float32"), "landmarks": landmarks}
+    before = {name: value.copy() for name, value in inputs.items()}
+    occlusion_sensitivity(model_with_map, inputs, patch=24, stride=24)
+    for name, value in inputs.items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize("method", [grad_cam, occlusion_sensitivity])
+def test_inputs_that_do_not_fit(small_model, model_with_map, faces, landmarks, method):
+    for model, inputs, message in (
+        (model_with_map, faces, f"received the inputs face; {model_with_map.name} takes face, landmarks"),
+        (
+            small_model,
+            {"face": faces, "landmarks": landmarks},
+            f"inputs face, landmarks; {small_model.name} takes face",
+        ),
+        (model_with_map, {"landmarks": landmarks}, "received a dict of landmarks; expected one with `face`"),
+        (model_with_map, {"face": faces, "landmarks": landmarks[:4]}, r"received landmarks of shape \(4, 68, 2\); .*"),
+        (model_with_map, {"face": faces, "landmarks": landmarks[:, :67]}, r"landmarks of shape \(5, 67, 2\); .* takes"),
+    ):
+        with pytest.raises(InputError, match=message):
+            method(model, inputs)
+
+
 def test_layers_that_do_not_fit(small_model, faces):
     with pytest.raises(InputError, match=r"layer='conv9', which 0 layers are called; expected one of .*conv5_pool"):
         grad_cam(small_model, faces, layer="conv9")
@@ -362,6 +428,23 @@ def test_explainer_shows_what_the_method_says_of_the_recognised_face(small_model
     assert file.name == f"photo-face1-{found.label}-{found.probability:.2f}.png"
     assert found.picture.shape == (3 * 112 + 30, 2 * 3 * 112, 3)
     np.testing.assert_array_equal(read_image(file), found.picture)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["grad_cam", "occlusion"])
+def test_explainer_gives_the_model_the_landmarks_that_were_found(model_with_map, pictures, method):
+    recognizer = Recognizer(model_with_map, min_confidence=0)
+    (recognised,) = recognizer(pictures / "person0.png")
+    (found,) = Explainer(recognizer, method)(pictures / "person0.png")
+    assert found.probability == pytest.approx(recognised.probabilities[found.label])
+    pixels = read_image(pictures / "person0.png")
+    ((face,),) = recognizer.detector.detect([pixels])
+    index, crop = NAMES.index(found.label), align_face(pixels, face.eyes)
+    inputs = recognizer.inputs([crop], align_landmarks(face.landmarks, face.eyes)[None])
+    expected = METHODS[method](model_with_map, inputs, class_index=index)[0]
+    np.testing.assert_allclose(found.heat, expected, atol=1e-4)
+    without = METHODS[method](model_with_map, recognizer.inputs([crop]), class_index=index)[0]
+    assert np.abs(found.heat - without).max() > 1e-3
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from fer_keras.faces.align import (
     EYE_DISTANCE,
     EYE_LINE,
     align_face,
+    align_landmarks,
     alignment_matrix,
     landmarks_to_eyes,
     transform_points,
@@ -74,6 +75,27 @@ def test_pixels_land_where_the_points_do(scale, angle):
         weight = crop * half_crop
         centre = np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
         np.testing.assert_allclose(centre, [112 * (0.5 + eye * EYE_DISTANCE / 2), 112 * EYE_LINE], atol=0.35)
+
+
+def test_landmarks_are_where_the_crop_shows_them():
+    """A white dot on a landmark lies in the crop where `align_landmarks` says."""
+    landmarks = np.random.default_rng(0).uniform(150, 350, (68, 2))
+    eyes = np.array([[200.0, 210.0], [310.0, 240.0]])
+    found = align_landmarks(landmarks, eyes)
+    assert (found.dtype, found.shape) == (np.float32, (68, 2))
+    for point, place in zip(landmarks[::9], found[::9], strict=True):
+        image = np.zeros((500, 500, 3), np.uint8)
+        cv2.circle(image, np.round(point - 0.5).astype(int).tolist(), 5, (255, 255, 255), -1)
+        crop = align_face(image, eyes, 200)[..., 0].astype(float)
+        y, x = np.mgrid[0.5:200, 0.5:200]
+        centre = np.array([(crop * x).sum(), (crop * y).sum()]) / crop.sum()
+        np.testing.assert_allclose(place * 200, centre, atol=1)
+
+
+def test_missing_landmarks_are_zeros():
+    found = align_landmarks(None, np.array([[20.0, 30.0], [60.0, 30.0]]))
+    assert (found.dtype, found.shape) == (np.float32, (68, 2))
+    assert not found.any()
 
 
 def test_mirrored_picture_gives_the_mirrored_crop():
