@@ -45,12 +45,19 @@ def face_signature(model):
     Raises:
         InputError: the model takes anything else than one batch of faces.
     """
-    inference = _in_float32(model.inference_model())
+    inference = model.inference_model()
+    if getattr(model, "takes_landmarks", False):
+        raise InputError(
+            f"{model.name}: takes landmarks beside the face, for its angle map; expected a model of the face alone; "
+            "a SavedModel holds both"
+        )
     shapes = [tuple(one.shape) for one in inference.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 4 or None in shapes[0][1:]:
         raise InputError(
             f"{model.name}: takes inputs of the shapes {shapes}; expected one, (batch, height, width, channels)"
         )
+
+    inference = _in_float32(inference)
 
     def answer(face):
         return {"probabilities": keras.ops.softmax(inference(face, training=False))}

@@ -12,7 +12,7 @@ def representative_faces(model, records, count=200):
     """Takes faces of prepared records, spread evenly over them.
 
     Args:
-        model: a classifier with `label_names` and a `backbone` that takes faces.
+        model: a `JointSupervision`, such as `AlexNetEmotion`.
         records: a folder of records as `fer-keras prepare` writes, or a run of `fer-keras train`, which has its own.
         count: int, the most faces taken.
 
@@ -26,6 +26,6 @@ def representative_faces(model, records, count=200):
     shards = sorted(records.glob("*.tfrecord.gz")) or sorted((records / "records").glob("*.tfrecord.gz"))
     if not shards:
         raise InputError(f"{records}: no face records found; expected a folder that fer-keras prepare wrote, or a run")
-    size, _, channels = model.backbone.input_shape[1:]
+    size, _, channels = model.face_shape
     images = load_faces([str(shard) for shard in shards], model.label_names, size, channels).images
     return images[np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)]

@@ -8,6 +8,7 @@ import time
 import keras
 import tensorflow as tf
 
+from fer_keras.corpora.records import FEATURES
 from fer_keras.errors import InputError
 from fer_keras.faces.decode import decode_faces
 
@@ -23,8 +24,11 @@ def export_saved_model(model, directory):
     - `serve_examples`: `examples`, string `(batch,)` of serialized face records → `classes`, string `(batch, K)`;
       `scores`, float32 `(batch, K)`.
 
+    Of a model with a key-point angle map the first two take `landmarks` as well, float32 `(batch, 68, 2)`, x and y in
+    [0, 1] of the crop, zeros where none were found; the third reads them from the records.
+
     Args:
-        model: a classifier with `label_names` and `inference_model()`, such as `AlexNetEmotion`.
+        model: a `JointSupervision`, such as `AlexNetEmotion`.
         directory: the folder to write; it must not exist.
 
     Raises:
@@ -34,31 +38,35 @@ def export_saved_model(model, directory):
     if directory.exists():
         raise InputError(f"{directory}: exists; expected the name of a new folder")
     inference = model.inference_model()
-    height, width, channels = inference.input_shape[1:]
     names = tf.constant(model.label_names)
+    points, features = [], {"image/encoded": FEATURES["image/encoded"]}
+    if model.takes_landmarks:
+        points.append(tf.TensorSpec([None, 68, 2], tf.float32, name="landmarks"))
+        features["landmarks"] = FEATURES["landmarks"]
 
-    def answer(faces):
-        probabilities = keras.ops.softmax(inference(faces, training=False))
+    def serve_tensor(face, landmarks=None):
+        inputs = face if landmarks is None else {"face": face, "landmarks": landmarks}
+        probabilities = keras.ops.softmax(inference(inputs, training=False))
         return {
             "probabilities": probabilities,
             "label": tf.gather(names, tf.argmax(probabilities, axis=-1)),
             "label_names": tf.repeat(names[None], tf.shape(probabilities)[0], axis=0),
         }
 
-    def serve_image(image):
-        return answer(tf.cast(decode_faces(image, height, width, channels), tf.float32))
+    def serve_image(image, landmarks=None):
+        return serve_tensor(tf.cast(decode_faces(image, *model.face_shape), tf.float32), landmarks)
 
     def serve_examples(examples):
-        feature = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
-        answers = serve_image(tf.io.parse_example(examples, feature)["image/encoded"])
+        parsed = tf.io.parse_example(examples, features)
+        landmarks = [tf.reshape(parsed["landmarks"], (-1, 68, 2))] if points else []
+        answers = serve_image(parsed["image/encoded"], *landmarks)
         return {"classes": answers["label_names"], "scores": answers["probabilities"]}
 
     archive = keras.export.ExportArchive()
     archive.track(inference)
-    archive.add_endpoint("serving_default", serve_image, [tf.TensorSpec([None], tf.string, name="image")])
-    archive.add_endpoint(
-        "serve_tensor", answer, [tf.TensorSpec([None, height, width, channels], tf.float32, name="face")]
-    )
+    archive.add_endpoint("serving_default", serve_image, [tf.TensorSpec([None], tf.string, name="image"), *points])
+    face = tf.TensorSpec([None, *model.face_shape], tf.float32, name="face")
+    archive.add_endpoint("serve_tensor", serve_tensor, [face, *points])
     archive.add_endpoint("serve_examples", serve_examples, [tf.TensorSpec([None], tf.string, name="examples")])
     archive.write_out(str(directory), verbose=False)
 

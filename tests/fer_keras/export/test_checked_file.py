@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 
 from fer_keras.errors import InputError
-from fer_keras.export.checked_file import write_checked
+from fer_keras.export import export_tflite
+from fer_keras.export.checked_file import face_signature, write_checked
+from fer_keras.models import AlexNetEmotion
+from fer_keras.testing.policy import dtype_policy
 
 
 @pytest.fixture
@@ -47,4 +50,16 @@ def test_a_file_that_cannot_be_run_leaves_nothing(inference, faces, tmp_path):
 
     with pytest.raises(InputError, match="the converted model does not run: no kernel; nothing was written"):
         write_checked(tmp_path / "file", b"", run, inference, faces, 0.01)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_models_that_take_landmarks_are_refused(tmp_path, policy):
+    with dtype_policy(policy):
+        model = AlexNetEmotion(("a", "b"), width=0.25, angle_map=True, name="with_map")
+    message = "with_map: takes landmarks beside the face, for its angle map"
+    with pytest.raises(InputError, match=message):
+        face_signature(model)
+    with pytest.raises(InputError, match=message):
+        export_tflite(model, tmp_path / "file")
     assert list(tmp_path.iterdir()) == []

@@ -60,6 +60,57 @@ def test_tensors_and_records_get_the_same_answer(served, faces):
     assert scored["classes"].numpy()[0].tolist() == [name.encode() for name in NAMES]
 
 
+@pytest.fixture(scope="module")
+def model_with_map(model):
+    """Like `model`, and its answers change with the landmarks."""
+    keras.utils.set_random_seed(1)
+    return AlexNetEmotion(NAMES, width=0.25, angle_map=True)
+
+
+@pytest.fixture(scope="module")
+def served_with_map(model_with_map, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("export_with_map") / "model"
+    export_saved_model(model_with_map, directory)
+    return tf.saved_model.load(str(directory))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_landmarks_reach_the_model_through_every_signature(model_with_map, served_with_map, faces, known):
+    landmarks = np.random.default_rng(2).uniform(0.1, 0.9, (5, 68, 2)).astype("float32")
+    probabilities = {
+        some: keras.ops.softmax(model_with_map.predict({"face": faces, "landmarks": some * landmarks}, verbose=0))
+        for some in (True, False)
+    }
+    assert np.abs(probabilities[True] - probabilities[False]).max() > 1e-3
+    expected = probabilities[known].numpy()
+    images, points = tf.constant([png(face) for face in faces]), tf.constant(known * landmarks)
+    signatures = served_with_map.signatures
+    answer = signatures["serving_default"](image=images, landmarks=points)
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
+    answer = signatures["serve_tensor"](face=tf.constant(faces, tf.float32), landmarks=points)
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
+    sample = Sample("folder", "a", "b", None, label="happiness")
+    records = [
+        make_record(png(face), sample, one if known else None).SerializeToString()
+        for face, one in zip(faces, landmarks, strict=True)
+    ]
+    np.testing.assert_allclose(
+        signatures["serve_examples"](examples=tf.constant(records))["scores"], expected, atol=1e-6
+    )
+
+
+def test_signatures_of_a_model_with_an_angle_map(served_with_map):
+    inputs = {
+        name: {key: tuple(spec.shape) for key, spec in signature.structured_input_signature[1].items()}
+        for name, signature in served_with_map.signatures.items()
+    }
+    assert inputs == {
+        "serving_default": {"image": (None,), "landmarks": (None, 68, 2)},
+        "serve_tensor": {"face": (None, 48, 48, 1), "landmarks": (None, 68, 2)},
+        "serve_examples": {"examples": (None,)},
+    }
+
+
 def test_signatures_name_their_tensors_and_carry_neither_labels_nor_centres(served):
     inputs = {name: list(signature.structured_input_signature[1]) for name, signature in served.signatures.items()}
     assert inputs == {"serving_default": ["image"], "serve_tensor": ["face"], "serve_examples": ["examples"]}
