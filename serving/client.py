@@ -1,6 +1,7 @@
 """A client for the server in this package, and for TensorFlow Serving itself."""
 
 import grpc
+import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
@@ -44,17 +45,20 @@ class Client:
         self._channel = grpc.insecure_channel(address, options=unlimited)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
-    def predict(self, images):
+    def predict(self, images, landmarks=None):
         """Classifies face crops.
 
         Args:
             images: list of bytes, encoded face crops (PNG or JPEG).
+            landmarks: for models with a key-point angle map, an array of shape `(len(images), 68, 2)`, x and y in
+                [0, 1] of the crop, zeros where none were found, as `fer_keras.faces.align_landmarks` makes them.
 
         Returns:
             A list with a dict for each image: `label`, the likeliest expression, and `probabilities`, a dict from
             label name to float.
 
         Raises:
+            InputError: if the landmarks have another shape.
             RequestError: if the server cannot be reached, does not answer in time, or refuses the request; `code`
                 tells which.
         """
@@ -64,6 +68,11 @@ class Client:
         request = predict_pb2.PredictRequest()
         request.model_spec.name = self.model_name
         request.inputs["image"].CopyFrom(tf.make_tensor_proto(images, tf.string, shape=[len(images)]))
+        if landmarks is not None:
+            landmarks = np.asarray(landmarks, "float32")
+            if landmarks.shape != (len(images), 68, 2):
+                raise InputError(f"received landmarks of shape {landmarks.shape}; expected ({len(images)}, 68, 2)")
+            request.inputs["landmarks"].CopyFrom(tf.make_tensor_proto(landmarks))
         try:
             response = self._stub.Predict(request, timeout=self.timeout)
         except grpc.RpcError as error:
