@@ -16,6 +16,7 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 from fer_keras import corpora
 from fer_keras.corpora.beam_shards import WriteShards
 from fer_keras.corpora.prepare import corpus_fingerprint
+from fer_keras.corpora.records import FEATURES
 from fer_keras.corpora.shards import ShardWriter, plan_shards
 from fer_keras.errors import InputError
 
@@ -48,6 +49,21 @@ def plan_fold_shards(corpus, folds, directory):
     ]
 
 
+class RecordWriter(ShardWriter):
+    """Writes landmarks in every record, zeros where none are known.
+
+    Of a feature that some records lack SchemaGen makes a sparse one, and one that a whole fold lacks it leaves out.
+    """
+
+    def record(self, sample):
+        """Makes the record of one sample, see `ShardWriter.record`."""
+        record = super().record(sample)
+        landmarks = record.features.feature["landmarks"].float_list.value
+        if not landmarks:
+            landmarks.extend(FEATURES["landmarks"].default_value)
+        return record
+
+
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Runs the reading as a Beam pipeline over shards."""
 
@@ -60,7 +76,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         by_fold = plan_fold_shards(corpus, folds, examples.uri)
         shards = [shard for shards in by_fold for shard in shards]
         with self._make_beam_pipeline() as pipeline:
-            _ = pipeline | "Shards" >> beam.Create(shards) | "WriteShards" >> WriteShards(ShardWriter())
+            _ = pipeline | "Shards" >> beam.Create(shards) | "WriteShards" >> WriteShards(RecordWriter())
         found = [[shard.read_notes() for shard in shards] for shards in by_fold]
         faces = [sum(len(note["faces"]) for note in notes) for notes in found]
         unusable = [tuple(item) for notes in found for note in notes for item in note["skipped"]]

@@ -5,7 +5,7 @@ import tensorflow as tf
 from fer_keras.faces.decode import decode_faces
 from tfx_pipeline.example_gen import ORDER
 
-FACE, LABEL, SUBJECT, SEQUENCE = "face", "label", "subject", "sequence"
+FACE, LABEL, SUBJECT, SEQUENCE, LANDMARKS = "face", "label", "subject", "sequence", "landmarks"
 
 
 def preprocessing_fn(inputs, custom_config):
@@ -14,13 +14,13 @@ def preprocessing_fn(inputs, custom_config):
     There are no analyzers: nothing is learned from the data, so one Transform serves every fold without leakage.
 
     Args:
-        inputs: dict of tensors of shape `(batch, 1)`: face records.
+        inputs: dict of tensors of shape `(batch, 1)`: face records; `landmarks` has the shape `(batch, 136)`.
         custom_config: dict with `label_names`, `image_size` and `channels`.
 
     Returns:
         A dict of tensors of shape `(batch,)`: `face`, the face at the model's input size as PNG (Transform has no
         uint8, and PNG is lossless and small); `label`, its place in `label_names`, -1 if it is none of them;
-        `subject`, `sequence`, and `order`, the place in the corpus.
+        `subject`, `sequence`, and `order`, the place in the corpus. And `landmarks` as they came.
     """
     size, channels = custom_config["image_size"], custom_config["channels"]
     faces = decode_faces(_flat(inputs["image/encoded"]), size, size, channels)
@@ -31,6 +31,7 @@ def preprocessing_fn(inputs, custom_config):
         SUBJECT: _flat(inputs["subject"]),
         SEQUENCE: _flat(inputs["sequence"]),
         ORDER: _flat(inputs[ORDER]),
+        LANDMARKS: inputs[LANDMARKS],
     }
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from fer_keras.corpora.face_set import FaceSet
+from fer_keras.corpora.records import FEATURES
 from fer_keras.errors import InputError
 from fer_keras.export import export_saved_model
 from fer_keras.training.static import StaticConfig, train_static
 from tfx_pipeline.example_gen import ORDER
-from tfx_pipeline.preprocessing import FACE, LABEL, SEQUENCE, SUBJECT
+from tfx_pipeline.preprocessing import FACE, LABEL, LANDMARKS, SEQUENCE, SUBJECT
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ def read_transformed(patterns, label_names, config):
     files = sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
     features = {name: tf.io.FixedLenFeature([], tf.string) for name in (FACE, SUBJECT, SEQUENCE)}
     features |= {name: tf.io.FixedLenFeature([], tf.int64) for name in (LABEL, ORDER)}
+    features |= {LANDMARKS: FEATURES[LANDMARKS]}
 
     def decode(record):
         row = tf.io.parse_single_example(record, features)
@@ -86,6 +88,7 @@ def read_transformed(patterns, label_names, config):
             [f"{subject}/{row[SEQUENCE].decode()}" for subject, row in zip(subjects, rows, strict=True)]
         ),
         label_names=tuple(label_names),
+        landmarks=np.stack([row[LANDMARKS].reshape(68, 2) for row in rows]),
     )
 
 

@@ -2,9 +2,12 @@ import os
 import pathlib
 import types
 
+import numpy as np
 import pytest
 
 from fer_keras import corpora
+from fer_keras.corpora.shards import ShardWriter
+from fer_keras.faces import encode_png
 
 pytestmark = pytest.mark.tfx
 
@@ -49,3 +52,18 @@ def test_the_fingerprint_changes_with_the_corpus_alone(ck_plus):
     state = picture.stat()
     os.utime(picture, ns=(state.st_atime_ns, state.st_mtime_ns + 1_000_000_000))
     assert fingerprint() != before
+
+
+def test_every_record_has_landmarks(ck_plus, tmp_path):
+    from tfx_pipeline.example_gen import RecordWriter
+
+    def landmarks(record):
+        return list(record.features.feature["landmarks"].float_list.value)
+
+    (tmp_path / "crop.png").write_bytes(encode_png(np.full((48, 48), 90, np.uint8)))
+    crop = corpora.Sample("folder", "p", "s", tmp_path / "crop.png", label="anger", cropped=True)
+    assert landmarks(ShardWriter().record(crop)) == []
+    assert landmarks(RecordWriter().record(crop)) == [0.0] * 136
+    face = corpora.read("ck_plus", ck_plus, ["anger"]).samples[0]
+    assert landmarks(RecordWriter().record(face)) == landmarks(ShardWriter().record(face))
+    assert any(landmarks(RecordWriter().record(face)))

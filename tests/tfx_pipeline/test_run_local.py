@@ -51,14 +51,9 @@ def test_from_corpus_to_pushed_model(ck_plus, tmp_path):
     assert [version.name for version in config.push_dir.iterdir()] == [pushed.version.name]
 
     # What was measured is what is served.
-    model = tf.saved_model.load(str(pushed.version))
-    files = tf.io.gfile.glob(str(config.pipeline_root / "CorpusExampleGen/examples/*/Split-fold-0/*.gz"))
-    records = list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
-    answers = model.signatures["serve_examples"](examples=tf.constant(records))
-    named = tf.gather(answers["classes"], tf.argmax(answers["scores"], axis=1), batch_dims=1).numpy()
-    truth = [tf.train.Example.FromString(one).features.feature["label"].bytes_list.value[0] for one in records]
-    assert len(truth) == 21
-    assert pushed.accuracy == pytest.approx(np.mean(named == np.array(truth)))
+    examples = read_test_examples(config)
+    assert len(examples) == 21
+    assert pushed.accuracy == pytest.approx(accuracy(serve(pushed.version, examples), examples))
 
     # Nothing is done twice; a version that somebody removed comes back.
     lines.clear()
@@ -66,6 +61,33 @@ def test_from_corpus_to_pushed_model(ck_plus, tmp_path):
     assert sum("cached" in line for line in lines) == 7
     pushed.version.rename(tmp_path / "removed")
     assert run_local(config).version.is_dir()
+
+    # A model with a key-point angle map takes the same records, landmarks and all.
+    training = dataclasses.replace(config.training, angle_map=True)
+    config = dataclasses.replace(config, training=training, min_accuracy=0.0)
+    lines.clear()
+    with_map = run_local(config, lines.append)
+    assert {"CorpusExampleGen (cached)", "Transform (cached)"} <= set(lines)
+    answers = serve(with_map.version, examples)
+    assert with_map.accuracy == pytest.approx(accuracy(answers, examples))
+    for example in examples:
+        del example.features.feature["landmarks"]
+    assert np.abs(answers["scores"] - serve(with_map.version, examples)["scores"]).max() > 1e-4
+
+
+def read_test_examples(config):
+    files = tf.io.gfile.glob(str(config.pipeline_root / "CorpusExampleGen/examples/*/Split-fold-0/*.gz"))
+    return [tf.train.Example.FromString(one) for one in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()]
+
+
+def serve(version, examples):
+    records = tf.constant([example.SerializeToString() for example in examples])
+    return tf.saved_model.load(str(version)).signatures["serve_examples"](examples=records)
+
+
+def accuracy(answers, examples):
+    named = tf.gather(answers["classes"], tf.argmax(answers["scores"], axis=1), batch_dims=1).numpy()
+    return np.mean(named == np.array([one.features.feature["label"].bytes_list.value[0] for one in examples]))
 
 
 def test_a_fold_without_a_face_is_one_line(tmp_path, capfd):

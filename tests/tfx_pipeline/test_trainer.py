@@ -16,7 +16,7 @@ CONFIG = StaticConfig(epochs=1, width=0.5)
 
 @pytest.fixture
 def fn_args(tmp_path):
-    """Eight transformed faces in two files, out of order; face i is grey level i."""
+    """Eight transformed faces in two files, out of order; face i is grey level i, and so are its landmarks."""
 
     def row(place):
         png = tf.io.encode_png(np.full((48, 48, 1), place, np.uint8)).numpy()
@@ -25,6 +25,7 @@ def fn_args(tmp_path):
         features = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[one])) for name, one in texts.items()}
         for name, one in numbers.items():
             features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[one]))
+        features["landmarks"] = tf.train.Feature(float_list=tf.train.FloatList(value=place + np.arange(136) / 136))
         return tf.train.Example(features=tf.train.Features(feature=features))
 
     write_records(tmp_path / "a.gz", [row(place) for place in (7, 0, 3, 4)])
@@ -48,6 +49,10 @@ def test_faces_come_in_the_order_of_the_corpus(fn_args):
     assert faces.images.shape == (8, 48, 48, 1)
     assert faces.images[:, 0, 0, 0].tolist() == list(range(8))
     assert faces.labels.tolist() == [0, 1] * 4
+    expected = np.arange(8)[:, None, None] + (np.arange(136) / 136).reshape(68, 2)
+    np.testing.assert_allclose(faces.landmarks, expected, rtol=1e-6)
+    assert not faces.votes.any()
+    assert not faces.attributes
     assert faces.sequences[:5].tolist() == ["p0/s0", "p0/s0", "p0/s1", "p0/s1", "p1/s2"]
 
 
