@@ -40,11 +40,15 @@ def count_multiply_adds(model, input_shape=None):
     Raises:
         ValueError: the input's shape is not known, or the graph has a loop within a loop.
     """
-    specs = _input_specs(model, input_shape)
+    if input_shape is None and not getattr(model, "inputs", None) and hasattr(model, "backbone"):
+        taker = model.backbone  # a subclassed classifier takes what its backbone takes
+    else:
+        taker = model
+    specs = _input_specs(taker, input_shape)
     loops, answers = [], []
 
     def answer(*inputs):
-        structure = inputs[0] if len(inputs) == 1 else list(inputs)
+        structure = inputs[0] if len(inputs) == 1 else keras.tree.pack_sequence_as(taker.input, list(inputs))
         outputs = model(structure, **({"training": False} if isinstance(model, keras.Model) else {}))
         answers[:] = [output.op.name for output in keras.tree.flatten(outputs)]
         operations = tf.compat.v1.get_default_graph().get_operations()
@@ -72,8 +76,6 @@ def _needed(nodes, answers):
 
 
 def _input_specs(model, input_shape):
-    if input_shape is None and not getattr(model, "inputs", None) and hasattr(model, "backbone"):
-        model = model.backbone  # a subclassed classifier takes what its backbone takes
     if input_shape is not None:
         shapes = [((1, *input_shape), "float32")]
     else:

@@ -25,7 +25,7 @@ def check_classifier(factory, x, y, batch_size=8, learning_rate=0.01, epochs=20,
 
     Args:
         factory: callable without arguments that returns a new model, not compiled.
-        x: array of inputs, at least one batch per replica; a few dozen.
+        x: array of inputs, or dict of arrays by name, at least one batch per replica; a few dozen.
         y: integer labels.
         batch_size: int, even.
         learning_rate: float, of SGD.
@@ -78,7 +78,7 @@ def check_classifier(factory, x, y, batch_size=8, learning_rate=0.01, epochs=20,
     require_finite(mixed.get_weights(), "weights under mixed_float16")
     for weight in mixed.trainable_weights:
         require(weight.dtype == "float32", f"{weight.path} is {weight.dtype} under mixed_float16, expected float32")
-    dtype = keras.backend.standardize_dtype(mixed(x[:2]).dtype)
+    dtype = keras.backend.standardize_dtype(mixed(keras.tree.map_structure(lambda one: one[:2], x)).dtype)
     require(dtype == "float32", f"logits are {dtype} under mixed_float16, expected float32")
 
     logits = model(x)
@@ -101,8 +101,9 @@ def _check_export(model, x, logits, directory):
         len(inputs) == len(keras.tree.flatten(x)),
         f"the exported signature takes {sorted(inputs)}, expected {len(keras.tree.flatten(x))} inputs and no labels",
     )
-    name, spec = next(iter(inputs.items()))
-    answer = next(iter(signature(**{name: tf.cast(x, spec.dtype)}).values()))
+    named = x if isinstance(x, dict) else {next(iter(inputs)): x}
+    require(set(inputs) == set(named), f"the exported signature takes {sorted(inputs)}, expected {sorted(named)}")
+    answer = next(iter(signature(**{name: tf.cast(named[name], spec.dtype) for name, spec in inputs.items()}).values()))
     require_close(answer, logits, "logits of the export", 1e-5)
     metric_loss = getattr(model, "metric_loss", None)
     unneeded = {variable.path for variable in metric_loss.variables} if metric_loss else set()

@@ -8,6 +8,7 @@ from fer_keras.errors import InputError
 from fer_keras.layers import IslandLoss
 from fer_keras.models import AlexNetEmotion, JointSupervision
 from fer_keras.models.preset import load_preset
+from fer_keras.testing import check_classifier
 
 NAMES = ("neutral", "happiness", "surprise")
 
@@ -38,7 +39,7 @@ def test_light_and_contrast_do_not_matter(model):
     )
 
 
-@pytest.mark.parametrize("options", [{"channels": 3}, {"image_size": 64}, {"metric_loss": None}])
+@pytest.mark.parametrize("options", [{"channels": 3}, {"image_size": 64}, {"metric_loss": None}, {"angle_map": True}])
 def test_config_round_trip(options):
     model = AlexNetEmotion(NAMES, width=0.25, **options)
     again = AlexNetEmotion.from_config(json.loads(json.dumps(model.get_config())))
@@ -47,7 +48,7 @@ def test_config_round_trip(options):
         for part in ("metric_loss", "head"):
             (config[part] or {}).pop("build_config", None)
     assert first == second
-    assert again.backbone.input_shape == model.backbone.input_shape
+    assert (again.face_shape, again.takes_landmarks) == (model.face_shape, model.takes_landmarks)
     assert (again.metric_loss is None) == (model.metric_loss is None)
 
 
@@ -73,6 +74,45 @@ def test_preset_round_trip(model, tmp_path):
     assert again.label_names == NAMES
     _, about = load_preset(tmp_path / "preset" / "model.keras")
     assert (about["corpus"], about["label_names"]) == ("mmi", list(NAMES))
+
+
+@pytest.fixture
+def inputs_with_landmarks():
+    """24 faces of three classes; brightness and the lower half of the landmarks tell the class."""
+    random = np.random.default_rng(0)
+    labels = np.arange(24) % 3
+    faces = random.uniform(0, 255, (24, 32, 32, 1)).astype("float32")
+    faces[:, 12:20] = 100 * labels[:, None, None, None]
+    landmarks = random.uniform(0.1, 0.9, (1, 68, 2)) + 0.02 * random.normal(size=(24, 68, 2))
+    landmarks[:, 34:] += 0.2 * labels[:, None, None]
+    landmarks[::5] = 0  # none found
+    return {"face": faces, "landmarks": landmarks.astype("float32")}, labels
+
+
+def model_with_map(landmarks):
+    model = AlexNetEmotion(NAMES, image_size=32, width=0.25, angle_map=True)
+    model.backbone.get_layer("angles").adapt(landmarks)
+    return model
+
+
+@pytest.mark.slow
+def test_contract_with_an_angle_map(inputs_with_landmarks):
+    inputs, labels = inputs_with_landmarks
+    check_classifier(lambda: model_with_map(inputs["landmarks"]), inputs, labels, epochs=8, exact=False)
+
+
+def test_preset_round_trip_with_an_angle_map(inputs_with_landmarks, tmp_path):
+    inputs, _ = inputs_with_landmarks
+    model = model_with_map(inputs["landmarks"])
+    model.save_to_preset(tmp_path / "preset")
+    again = AlexNetEmotion.from_preset(tmp_path / "preset")
+    assert again.takes_landmarks
+    assert again.face_shape == (32, 32, 1)
+    logits = model.predict(inputs, verbose=0)
+    np.testing.assert_array_equal(again.predict(inputs, verbose=0), logits)
+    without = again.predict({**inputs, "landmarks": 0 * inputs["landmarks"]}, verbose=0)
+    changed = np.abs(without - logits).max(axis=1) > 1e-4
+    assert changed.tolist() == inputs["landmarks"].any(axis=(1, 2)).tolist()
 
 
 def test_preset_never_replaces_other_files(model, tmp_path):

@@ -111,6 +111,15 @@ def test_alexnet_emotion_is_in_its_budget():
     assert count_parameters(classifier) - count_parameters(classifier.inference_model()) == centers
 
 
+@pytest.mark.filterwarnings("error")  # Keras warns where a model is called with another structure than its own
+def test_models_of_named_inputs():
+    classifier = AlexNetEmotion([f"label {number}" for number in range(7)], angle_map=True)
+    without = AlexNetEmotion([f"label {number}" for number in range(7)])
+    # One more channel for the first convolution, and the map's product of rows and columns over 47 key points.
+    expected = count_multiply_adds(without) + 48**2 * 25 * 24 + 48 * 47 * 48
+    assert count_multiply_adds(classifier) == count_multiply_adds(classifier.inference_model()) == expected
+
+
 def test_table():
     table = size_table({"dense": model(layers.Dense(1000), shape=(2000,))})
     assert table.splitlines()[-1] == "| dense | 2,001,000 | 2.0 M | 8.0 |"

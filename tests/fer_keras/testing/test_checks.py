@@ -205,6 +205,18 @@ def test_classifier_with_dropout_and_batch_normalisation():
     check_classifier(make, *tiny_problem(3), exact=False)
 
 
+def test_classifier_of_named_inputs():
+    pictures, labels = tiny_problem(3)
+
+    def make():
+        inputs = {"face": keras.Input((5, 5, 1), name="face"), "landmarks": keras.Input((2,), name="landmarks")}
+        x = keras.layers.Concatenate()([keras.layers.Flatten()(inputs["face"]), inputs["landmarks"]])
+        return JointSupervision(keras.Model(inputs, keras.layers.Dense(4)(x)), class_names(3))
+
+    landmarks = np.random.default_rng(0).normal(size=(len(labels), 2)).astype("float32")
+    check_classifier(make, {"face": pictures, "landmarks": landmarks}, labels)
+
+
 def test_two_replicas():
     assert two_replicas().num_replicas_in_sync == 2
     assert two_replicas() is two_replicas()
