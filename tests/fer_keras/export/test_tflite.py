@@ -73,6 +73,36 @@ def test_the_stated_difference_is_that_of_the_file(small_model, smooth_faces, ex
     assert exported[quantization].same_label == np.mean(found.argmax(axis=1) == expected.argmax(axis=1))
 
 
+@pytest.mark.parametrize("quantization", QUANTIZATIONS)
+def test_no_shape_is_computed_at_run_time(exported, quantization):
+    # What older runtimes need to give the graph to XNNPACK; only this private method names the operations.
+    operations = {step["op_name"] for step in Interpreter(str(exported[quantization].path))._get_ops_details()}
+    assert "RESHAPE" in operations
+    assert not operations & {"SHAPE", "STRIDED_SLICE", "PACK"}
+
+
+def test_flattening_within_models_within_models_gives_the_same_answers(smooth_faces, probabilities, tmp_path):
+    class Scaled(keras.Model):  # subclassed, without a configuration
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+        def call(self, inputs):
+            return self.factor * inputs
+
+    inner = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.MaxPooling2D(8), keras.layers.Flatten()])
+    layers = [Scaled(1 / 255), inner, keras.layers.Dense(8, activation="tanh")]
+    outer = keras.Sequential([keras.Input((48, 48, 1)), *layers])
+    model = JointSupervision(outer, ("a", "b"))
+    before = [type(layer) for layer in inner.layers]
+    file = export_tflite(model, tmp_path / "fer.tflite", None, smooth_faces)
+    found = signature(file)(face=smooth_faces[:20].astype("float32"))["probabilities"]
+    np.testing.assert_allclose(found, probabilities(model, smooth_faces[:20]), atol=1e-5)
+    operations = [step["op_name"] for step in Interpreter(str(file.path))._get_ops_details()]
+    assert "SHAPE" not in operations
+    assert [type(layer) for layer in inner.layers] == before
+
+
 def test_activations_are_integers_in_the_int8_file_alone(exported):
     def kinds(file):  # of the maps between the first and the second pooling
         tensors = Interpreter(str(file.path)).get_tensor_details()
