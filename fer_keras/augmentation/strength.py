@@ -4,6 +4,8 @@ import dataclasses
 
 from fer_keras.errors import InputError
 
+_MOST = {"rotation": 180, "scale": 0.99, "gamma": 4, "blur": 0.5}  # others: 1
+
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationStrength:
@@ -37,8 +39,15 @@ class AugmentationStrength:
     cutout: float = 0.25
 
     def __post_init__(self):
-        most = {"rotation": 180, "scale": 0.99, "gamma": 4, "blur": 0.5}
         for field in dataclasses.fields(self):
-            value, limit = getattr(self, field.name), most.get(field.name, 1)
+            value, limit = getattr(self, field.name), _MOST.get(field.name, 1)
             if not 0 <= value <= limit:  # false for NaN too
                 raise InputError(f"{field.name} must be from 0 to {limit:g}, received {value}")
+
+    def scaled(self, factor):
+        """Returns the strengths times a factor ≥ 0, at most the widest allowed; faces are not mirrored more often."""
+        fields = {
+            field.name: min(getattr(self, field.name) * factor, _MOST.get(field.name, 1))
+            for field in dataclasses.fields(self)
+        }
+        return dataclasses.replace(self, **{**fields, "flip": self.flip * min(factor, 1)})

@@ -62,7 +62,7 @@ def trained(folder, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "command", ["prepare", "train", "evaluate", "predict", "export", "serve", "pipeline", "pipeline run"]
+    "command", ["prepare", "train", "tune", "evaluate", "predict", "export", "serve", "pipeline", "pipeline run"]
 )
 def test_every_command_has_help_with_an_example(run, command):
     status, out, _ = run(*command.split(), "--help")
@@ -225,3 +225,48 @@ def test_damaged_run_is_named(run, folder, trained, tmp_path):
     assert "fold-1.npz: is damaged; remove it and resume" in err
     (copy / "run.json").write_text("")
     assert "run.json: is damaged" in run(*again)[2]
+
+
+@pytest.mark.slow
+def test_tune_finds_a_configuration_that_train_takes(run, folder, tmp_path):
+    pytest.importorskip("keras_tuner", reason="the extra tuner is not installed")
+    base, out = tmp_path / "base.json", tmp_path / "tune"
+    base.write_text('{"width": 0.25, "batch_size": 4, "augmentation": null}')
+    command = ["tune", "--corpus", "folder", "--data", folder, "--out", out, "--config", base, "--epochs", "1"]
+    command += ["--parameters", "learning_rate,alpha", "--tuner", "random", "--validation-share", "0.3"]
+    status, text, err = run(*command, "--trials", "1", "--resume")
+    assert (status, "holds no search to resume" in err) == (1, True)
+    status, text, err = run(*command, "--trials", "1")
+    assert status == 0, err
+    assert "Trials by val_loss" in text
+    assert "partly the luckiest" in text
+    assert f"Next: fer-keras train --config {out}/best.json --corpus folder --data {folder}" in text
+    assert run(*command, "--trials", "2")[0] == 1
+    status, text, err = run(*command, "--trials", "2", "--resume")
+    assert status == 0, err
+    best, rows = json.loads((out / "best.json").read_text()), json.loads((out / "results.json").read_text())["trials"]
+    assert (best["width"], best["epochs"], best["seed"], len(rows)) == (0.25, 1, 0, 2)
+    trained = tmp_path / "trained"
+    status, _, err = run(
+        *("train", "--corpus", "folder", "--data", folder, "--out", trained, "--folds", "0"),
+        *("--config", out / "best.json", "--epochs", "2"),
+    )
+    assert status == 0, err
+    config = json.loads((trained / "run.json").read_text())["config"]
+    assert config == {**best, "epochs": 2}
+
+
+def test_a_configuration_with_an_unknown_key(run, folder, tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text('{"learning_rat": 0.1}')
+    status, _, err = run("train", "--corpus", "folder", "--data", folder, "--out", tmp_path / "r", "--config", file)
+    assert (status, len(err.splitlines())) == (1, 1)
+    assert "unknown key learning_rat; did you mean learning_rate?" in err
+
+
+def test_tune_without_its_extra_says_what_to_install(run, folder, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "fer_keras.training.search", raising=False)
+    monkeypatch.setitem(sys.modules, "keras_tuner", None)
+    status, _, err = run("tune", "--corpus", "folder", "--data", folder, "--out", tmp_path / "r")
+    assert status == 1
+    assert err.splitlines() == ["error: keras_tuner is not installed; run: pip install 'fer-keras[tuner]'"]
