@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 import json
 import pathlib
+import shlex
 import sys
 
 from fer_keras.console import load_libraries
@@ -35,6 +36,7 @@ def main():
     options = parser.parse_args()
     load_libraries()
 
+    from fer_keras.augmentation import AugmentationStrength
     from fer_keras.corpora.folds import hold_out_subjects
     from fer_keras.evaluation.cross_validation import evaluate_model
     from fer_keras.json_file import write_json
@@ -48,7 +50,9 @@ def main():
         label_smoothing=0.1,
         class_balance=0.3,
         soft_labels=options.corpus == "fer_plus",
-        augmentation={"rotation": 15.0, "scale": 0.15, "shift": 0.08, "brightness": 0.1, "contrast": 0.25, "cutout": 0.3},
+        augmentation=AugmentationStrength(
+            rotation=15.0, scale=0.15, shift=0.08, brightness=0.1, contrast=0.25, cutout=0.3
+        ),
     )
     config = dataclasses.replace(config, **json.loads(options.config))
     faces = load_part(options, "train", config)
@@ -102,7 +106,7 @@ def publish(model, config, options, chosen_on, trained_on):
         "config": dataclasses.asdict(config),
         "tenth": chosen_on,
         "public_test": public,
-        "command": f"python scripts/train_fer2013_preset.py --corpus {options.corpus} --epochs {config.epochs} --publish",
+        "command": shlex.join(["python", *sys.argv]),
     }
     model.save_to_preset(PRESET, about)
     print(f"preset: {PRESET}")

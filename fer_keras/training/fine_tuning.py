@@ -12,7 +12,7 @@ def start_from(model, source):
     """Copies the weights of every layer that two classifiers have in common, found by its name.
 
     A convolution that takes more channels than the source's (the key-point angle map beside the face) starts with zeros
-    for them: at first the model answers as the source does. Of dense heads the outputs of shared label names are copied.
+    for them: at first the model answers as the source does. Dense heads share the outputs of labels that both know.
 
     Args:
         model: the `JointSupervision` to change.
