@@ -1,5 +1,6 @@
 """Reports: one self-contained HTML page, readable anywhere, that asks nothing of the network."""
 
-from fer_keras.report.page import Figure, Page, Table, draw
+from fer_keras.report.page import INK, Page, draw
+from fer_keras.report.parts import Bullets, Code, Figure, Gallery, Note, Table
 
-__all__ = ["Figure", "Page", "Table", "draw"]
+__all__ = ["INK", "Bullets", "Code", "Figure", "Gallery", "Note", "Page", "Table", "draw"]

@@ -1,59 +1,17 @@
 """A report as one HTML file: sections of text, tables and figures, all of it inside the file."""
 
-import base64
 import contextlib
-import dataclasses
 import io
 import os
 import pathlib
 import re
 
-from fer_keras.errors import InputError
+from fer_keras.report.extra import import_extra
 
-# Drawn in this colour, text and axes take the page's own, so that figures read on light and on dark.
-_INK = "#010203"
+INK = "#010203"
+"""Drawn in this colour, text and lines take the page's own, so that figures read on light and on dark."""
 
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table.
-
-    Args:
-        columns: sequence of headings.
-        rows: sequence of rows of strings or numbers; numbers are set to the right.
-        caption: what the table shows, a line above it.
-    """
-
-    columns: tuple
-    rows: tuple
-    caption: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Figure:
-    """A picture or a drawing.
-
-    Args:
-        image: bytes of a PNG, or an SVG element as a string, see `draw`.
-        alt: what it shows, for people who do not see it.
-        caption: a line below it.
-    """
-
-    image: bytes | str
-    alt: str
-    caption: str = ""
-
-    @property
-    def source(self):
-        """The PNG as a data address, `""` for an SVG."""
-        if isinstance(self.image, str):
-            return ""
-        return "data:image/png;base64," + base64.b64encode(self.image).decode()
-
-    @property
-    def size(self):
-        """Width and height of the PNG in pixels."""
-        return tuple(int.from_bytes(self.image[at : at + 4], "big") for at in (16, 20))
+_LONG = 7  # sections; a page of more begins with a list of them
 
 
 class Page:
@@ -79,9 +37,16 @@ class Page:
 
         Args:
             heading: string.
-            *parts: strings, which become paragraphs, `Table` and `Figure`.
+            *parts: strings, which become paragraphs, and what `fer_keras.report.parts` has.
         """
         self.sections.append((heading, parts))
+
+    @property
+    def contents(self):
+        """Headings with the addresses of their sections, in order; of a short page none."""
+        if len(self.sections) <= _LONG:
+            return []
+        return [(heading, f"section-{number}") for number, (heading, _) in enumerate(self.sections, 1)]
 
     def write(self, path):
         """Writes the page; it appears whole or not at all.
@@ -103,12 +68,14 @@ class Page:
 
     def render(self):
         """The page as a string."""
-        jinja2 = _import("jinja2")
+        jinja2 = import_extra("jinja2")
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("fer_keras.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
         template = environment.get_template("page.html")
-        return template.render(page=self, is_figure=lambda part: isinstance(part, Figure), Markup=_markup)
+        return template.render(
+            page=self, kind=lambda part: type(part).__name__, Markup=import_extra("markupsafe").Markup
+        )
 
 
 def draw(plot, width=7.0, height=3.2):
@@ -125,41 +92,31 @@ def draw(plot, width=7.0, height=3.2):
     Raises:
         InputError: the extra `report` is not installed.
     """
-    matplotlib = _import("matplotlib")
+    matplotlib = import_extra("matplotlib")
     from matplotlib.figure import Figure as Canvas
 
     ink = {
-        f"{part}.{what}": _INK
+        f"{part}.{what}": INK
         for part, what in (("text", "color"), ("axes", "edgecolor"), ("axes", "labelcolor"), ("axes", "titlecolor"))
     }
     style = {
         **ink,
-        "xtick.color": _INK,
-        "ytick.color": _INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
         "svg.fonttype": "none",
         "svg.hashsalt": "fer_keras",  # the same drawing is the same bytes
         "font.family": "sans-serif",
         "axes.spines.top": False,
         "axes.spines.right": False,
+        "legend.frameon": False,  # its white would stay white on dark
     }
     with matplotlib.rc_context(style):
         canvas = Canvas(figsize=(width, height), layout="constrained")
         plot(canvas.add_subplot())
         drawn = io.StringIO()
-        canvas.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
+        nothing_about_it = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        canvas.savefig(drawn, format="svg", transparent=True, metadata=nothing_about_it)
     svg = drawn.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # the same in every drawing, and an id is to be the only one of a page
     return re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)  # as wide as the page lets it
-
-
-def _markup(text):
-    return _import("markupsafe").Markup(text)
-
-
-def _import(name):
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise InputError(f"reports need {error.name}; run: pip install 'fer-keras[report]'") from None
