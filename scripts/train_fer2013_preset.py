@@ -109,7 +109,111 @@ def publish(model, config, options, chosen_on, trained_on):
         "command": shlex.join(["python", *sys.argv]),
     }
     model.save_to_preset(PRESET, about)
+    (PRESET / "README.md").write_text(card(about, model.label_names))
     print(f"preset: {PRESET}")
+
+
+def card(about, names):
+    """The model card, Markdown, from the figures."""
+    public, tenth, config = about["public_test"], about["tenth"], about["config"]
+
+    def per_cent(value):
+        return "-" if value is None else f"{100 * value:.1f} %"
+
+    def row(name, number):
+        matrix = public["confusion"]
+        missed = [(matrix[number][other], names[other]) for other in range(len(names)) if other != number]
+        count, other = max(missed)
+        return (
+            f"| {name} | {sum(matrix[number])} | {per_cent(public['recall'][number])} | "
+            f"{per_cent(public['precision'][number])} | {other}, {count} times |"
+        )
+
+    weakest = min(range(len(names)), key=lambda number: public["recall"][number])
+    by_class = "\n".join(row(name, number) for number, name in enumerate(names))
+    text = CARD.format(
+        accuracy=per_cent(public["accuracy"]),
+        uar=per_cent(public["uar"]),
+        macro_f1=f"{public['macro_f1']:.3f}",
+        ece=f"{public['ece']:.3f}",
+        tenth=per_cent(tenth["accuracy"]),
+        trained_on=f"{about['trained_on']:,}",
+        weakest=names[weakest],
+        weakest_recall=per_cent(public["recall"][weakest]),
+        names=", ".join(names),
+        by_class=by_class,
+        epochs=config["epochs"],
+        seed=about["seed"],
+        command=about["command"],
+    )
+    return text
+
+
+CARD = """# alexnet_emotion_fer2013
+
+AlexNet-Emotion (48×48 grey pixels, 0.5 million parameters, 20 million multiply-adds a face) for faces in the wild, with
+seven classes: {names}.
+
+```python
+import fer_keras
+
+recognizer = fer_keras.Recognizer.from_preset("alexnet_emotion_fer2013")
+model = fer_keras.AlexNetEmotion.from_preset("alexnet_emotion_fer2013")  # to fine-tune
+```
+
+## Data and its terms
+
+FER2013 (Goodfellow et al. 2013, ICML challenge): 35,887 photographs found by web search for words of emotion, labelled
+by people who saw crops of 48×48 grey pixels. The photographs carry no licence from their owners and are no part of
+this project; who they show is not stated, nor was anyone asked. People themselves agree with the labels on about 65 % of
+the pictures (Goodfellow et al. 2013).
+
+## Protocol
+
+Trained on {trained_on} faces, nine tenths of the part Training; the last tenth, stratified by label, was kept aside to
+choose by. The part PublicTest (3,589 faces) was scored once, for this card. PrivateTest was not touched. No person is
+named in FER2013, so one may be on both sides. {epochs} epochs, seed {seed}, one run; class imbalance is met by weights
+in proportion to the number of faces of a class to the power of -0.3.
+
+    {command}
+
+## Figures
+
+| | accuracy | UAR | macro F1 | ECE |
+|---|---:|---:|---:|---:|
+| PublicTest | {accuracy} | {uar} | {macro_f1} | {ece} |
+| tenth of Training kept aside | {tenth} | | | |
+
+By class, on PublicTest:
+
+| class | faces | recall | precision | most often taken for |
+|---|---:|---:|---:|---|
+{by_class}
+
+## Known failures
+
+- {weakest} is found least often ({weakest_recall} of its faces).
+- Fear, sadness, anger and neutral are taken for each other; so do the people who labelled them.
+- Contempt is not among the classes: such a face gets another name.
+- Trained on posed and acted pictures from the web, mostly frontal; profiles, glasses, masks, children, and people
+  whom the web shows rarely are not measured here.
+- A face must be found and aligned first (`fer_keras.faces`), and be some 40 pixels wide or more.
+
+## Use
+
+Intended: research, teaching, a start to fine-tune from on labelled faces of your own setting, with figures measured
+there on people that were not trained on.
+
+Not intended: to tell what a person feels (an expression is not a feeling), to judge people in hiring, work, school,
+police or border work, insurance or health. In the EU, emotion recognition at work and in education is forbidden and elsewhere
+high-risk (AI Act, articles 5 and 6, Annex III).
+
+## Licence
+
+The weights are under this project's licence, Apache-2.0, as far as rights of ours are concerned. Whether weights are
+bound by the rights in the photographs that they were trained on is not settled; who needs certainty trains anew on
+pictures with a licence, with the same script.
+"""
 
 
 if __name__ == "__main__":
