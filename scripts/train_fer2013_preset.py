@@ -165,8 +165,8 @@ model = fer_keras.AlexNetEmotion.from_preset("alexnet_emotion_fer2013")  # to fi
 
 FER2013 (Goodfellow et al. 2013, ICML challenge): 35,887 photographs found by web search for words of emotion, labelled
 by people who saw crops of 48×48 grey pixels. The photographs carry no licence from their owners and are no part of
-this project; who they show is not stated, nor was anyone asked. People themselves agree with the labels on about 65 % of
-the pictures (Goodfellow et al. 2013).
+this project; who they show is not stated, nor was anyone asked. People themselves agree with the labels on about 65 %
+of the pictures (Goodfellow et al. 2013).
 
 ## Protocol
 
@@ -205,8 +205,8 @@ Intended: research, teaching, a start to fine-tune from on labelled faces of you
 there on people that were not trained on.
 
 Not intended: to tell what a person feels (an expression is not a feeling), to judge people in hiring, work, school,
-police or border work, insurance or health. In the EU, emotion recognition at work and in education is forbidden and elsewhere
-high-risk (AI Act, articles 5 and 6, Annex III).
+police or border work, insurance or health. In the EU, emotion recognition at work and in education is
+forbidden, and elsewhere high-risk (AI Act, articles 5 and 6, Annex III).
 
 ## Licence
 
