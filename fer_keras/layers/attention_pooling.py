@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from fer_keras.layers.frame_mask import frame_mask
+from fer_keras.layers.frame_mask import frame_mask, require_sequences
 
 
 @keras.saving.register_keras_serializable("fer_keras")
@@ -58,11 +58,7 @@ class AttentionPooling(keras.layers.Layer):
 
     def build(self, sequences_shape):
         """Creates the weights for sequences of shape `(batch, frames, d)`."""
-        if len(sequences_shape) != 3 or sequences_shape[-1] is None or sequences_shape[1] == 0:
-            raise ValueError(
-                "AttentionPooling expects sequences of shape (batch, frames, dimension) with at least one frame and a "
-                f"known dimension. Received: shape {tuple(sequences_shape)}"
-            )
+        require_sequences(self, sequences_shape)
         dimension = sequences_shape[-1]
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: dimension})
         self.kernel = self.add_weight(
@@ -78,6 +74,7 @@ class AttentionPooling(keras.layers.Layer):
 
     def call(self, sequences, mask=None):
         """Returns the feature of every sequence, and the weights with `return_weights`."""
+        require_sequences(self, sequences.shape)
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
         states, kernel = ops.cast(sequences, dtype), ops.cast(self.kernel, dtype)
         mask = ops.ones(ops.shape(states)[:2], "bool") if mask is None else frame_mask(self, mask, sequences)

@@ -24,7 +24,7 @@ class CenterLoss(MetricLoss):
         reduction: `"mean"` over the batch or `"sum"`, see `MetricLoss`.
         centers_initializer: initial centres, a Keras initializer for shape `(K, d)`. The default is Gaussian with
             norms near 1; with much smaller ones the first steps of the Island loss throw the centres far. See
-            `initialize_centers` for class means.
+            `initialize_centers` for class means, and give `keras.initializers.Constant(array)` for known ones.
         **kwargs: passed to `keras.layers.Layer`.
 
     Call arguments:
@@ -85,7 +85,7 @@ class CenterLoss(MetricLoss):
         Returns:
             A tensor of shape `(batch,)` in the dtype of the centres.
         """
-        require_features(self, features.shape)
+        features = self._features(features)
         labels = class_indices(labels, name=self.name, batch=features.shape[0])
         # Keras's `take` would count labels below 0 from the last class.
         centers = tf.gather(tf.convert_to_tensor(self.centers), labels)
@@ -128,16 +128,20 @@ class CenterLoss(MetricLoss):
 
     def _class_sums(self, features, labels):
         """Samples of each class `(K, 1)` and their features summed `(K, d)`, without gradient."""
-        features = ops.convert_to_tensor(features)
-        if not self.built:
-            self.build(features.shape)
-            self.built = True
-        require_features(self, features.shape)
+        features = self._features(features)
         members = self._indices(features, labels)
         features = ops.stop_gradient(ops.cast(features, self.variable_dtype))
         # A one-hot product sums by class on every device and under XLA.
         members = ops.one_hot(members, self.num_classes, axis=0, dtype=self.variable_dtype)
         return [ops.sum(members, axis=1, keepdims=True), ops.matmul(members, features)]
+
+    def _features(self, features):
+        """Features as a tensor of the right shape; the first that come build the layer."""
+        features = ops.convert_to_tensor(features)
+        if not self.built:
+            self.build(features.shape)
+        require_features(self, features.shape)
+        return features
 
     def _indices(self, features, labels):
         return class_indices(labels, self.num_classes, self.name, batch=features.shape[0])

@@ -1,8 +1,24 @@
-"""Masks of the frames of sequences."""
+"""Checks of sequences and of the masks of their frames."""
 
 from keras import ops
 
 from fer_keras.layers.arguments import fits
+
+
+def require_sequences(layer, shape):
+    """Raises `ValueError` unless a shape is `(batch, frames, dimension)` with at least one frame.
+
+    The dimension may be unknown only where the layer is built.
+
+    Args:
+        layer: the layer that asks, for the message.
+        shape: the shape of its sequences.
+    """
+    if len(shape) != 3 or shape[1] == 0 or (shape[-1] is None and not layer.built):
+        raise ValueError(
+            f"{type(layer).__name__} expects sequences of shape (batch, frames, dimension) with at least one frame and "
+            f"a known dimension. Received: shape {tuple(shape)}"
+        )
 
 
 def frame_mask(layer, mask, sequences):

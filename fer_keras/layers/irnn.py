@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from fer_keras.layers.arguments import fits, number, whole_number
-from fer_keras.layers.frame_mask import frame_mask
+from fer_keras.layers.frame_mask import frame_mask, require_sequences
 
 # Steps in one turn of the loop: a turn costs as much as a small matrix product, and a step past the end is wasted.
 _CHUNK = 16
@@ -213,18 +213,15 @@ class IRNN(keras.layers.Layer):
 
     def build(self, sequences_shape, initial_state_shape=None):
         """Creates the weights for sequences of shape `(batch, frames, d)`."""
-        if len(sequences_shape) != 3 or sequences_shape[-1] is None or sequences_shape[1] == 0:
-            raise ValueError(
-                "IRNN expects sequences of shape (batch, frames, dimension) with at least one frame and a known "
-                f"dimension. Received: shape {tuple(sequences_shape)}"
-            )
+        require_sequences(self, sequences_shape)
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
         self.cell.build((sequences_shape[0], sequences_shape[-1]))
 
     # Keras fills `mask` where the sequences are the only tensor, `sequences_mask` where an initial state comes too.
     def call(self, sequences, initial_state=None, mask=None, sequences_mask=None):
         """Returns the states or the last one, and the last one again with `return_state`."""
-        units = self.cell.units
+        require_sequences(self, sequences.shape)
+        dimension, units = self.cell.kernel.shape
         mask = sequences_mask if mask is None else mask
         initial_state = self._state(initial_state, sequences)
         if mask is not None:
@@ -233,7 +230,7 @@ class IRNN(keras.layers.Layer):
             mask = ops.transpose(mask, (1, 0, 2))
 
         frames = ops.transpose(sequences, (1, 0, 2))
-        projected = self.cell.project(ops.reshape(frames, (-1, frames.shape[-1])))
+        projected = self.cell.project(ops.reshape(frames, (-1, dimension)))
         projected = tf.reshape(projected, tf.concat([tf.shape(frames)[:2], [units]], axis=0))
         projected = tf.ensure_shape(projected, (*frames.shape[:2], units))
         kernel = tf.convert_to_tensor(self.cell.recurrent_kernel)
@@ -249,7 +246,7 @@ class IRNN(keras.layers.Layer):
             (given,) = given
         if given is None:
             return self.cell.get_initial_state(ops.shape(sequences)[0])[0]
-        given = ops.convert_to_tensor(given)
+        given = ops.cast(given, self.compute_dtype)
         shape, expected = tuple(given.shape), (sequences.shape[0], self.cell.units)
         if not fits(shape, expected):
             raise ValueError(

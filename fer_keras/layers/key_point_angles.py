@@ -114,6 +114,11 @@ class KeyPointAngles(keras.layers.Layer):
         batches = [landmarks] if hasattr(landmarks, "shape") else landmarks
         total, count = 0.0, 0.0
         for batch in batches:
+            if isinstance(batch, (tuple, dict)):
+                raise ValueError(
+                    "`adapt` needs batches of landmarks alone, such as `dataset.map(lambda x, y: x['landmarks'])`. "
+                    f"Received: a batch that is a {type(batch).__name__}"
+                )
             batch = ops.cast(batch, "float64")
             _check_shape(batch.shape)
             farthest = float(np.max(np.abs(batch), initial=0.0))

@@ -134,11 +134,15 @@ def class_indices(labels, num_classes=None, name="labels", batch=None):
         An int32 tensor of shape `(batch,)`.
 
     Raises:
-        ValueError: the labels have another shape, or are not as many as the samples.
+        ValueError: there are no labels, they are strings or of another shape, or not as many as the samples.
         tf.errors.InvalidArgumentError: a label is outside `[0, K)`. XLA has no assertions: under `jit_compile=True`,
             Keras's default on a GPU, such a label is not noticed here (Keras's sparse cross entropy is NaN for it).
     """
+    if labels is None:
+        raise ValueError(f"{name}: labels are needed. Received: None")
     labels = ops.convert_to_tensor(labels)
+    if labels.dtype == tf.string:
+        raise ValueError(f"{name}: labels must be class indices or soft rows. Received: strings")
     shape = tuple(labels.shape)
     if shape and not fits(shape[:1], (batch,)):
         raise ValueError(f"{name}: {shape[0]} labels for {batch} samples; one each is needed. Received: shape={shape}")

@@ -55,10 +55,11 @@ class FocalLoss(keras.losses.Loss):
             raise ValueError(
                 f"{self.name} expects logits of shape (batch, K) with K ≥ 2. Received: shape={tuple(y_pred.shape)}"
             )
+        y_pred = ops.cast(y_pred, keras.backend.result_type(y_pred.dtype, "float32"))  # 1 − p has no digits in float16
         num_classes = y_pred.shape[-1]
         if tuple(y_true.shape)[1:] != (num_classes,):
             labels = class_indices(y_true, num_classes, self.name, batch=y_pred.shape[0])
-            y_true = ops.one_hot(labels, num_classes, dtype=y_pred.dtype)
+            y_true = ops.one_hot(labels, num_classes)
         elif not fits(tuple(y_true.shape), tuple(y_pred.shape)):
             raise ValueError(
                 f"{self.name}: soft rows must have the shape of the logits, {tuple(y_pred.shape)}. "
@@ -66,6 +67,7 @@ class FocalLoss(keras.losses.Loss):
             )
         if isinstance(self.alpha, list) and len(self.alpha) != num_classes:
             raise ValueError(f"`alpha` must have {num_classes} entries, one a class. Received: alpha={self.alpha}")
+        y_true = ops.cast(y_true, y_pred.dtype)
         if self.alpha is not None:
             y_true = y_true * ops.convert_to_tensor(self.alpha, dtype=y_pred.dtype)
         log_probabilities = ops.log_softmax(y_pred, axis=-1)

@@ -123,12 +123,15 @@ class JointSupervision(keras.Model):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
         if self.metric_loss is None:
             return loss
-        labels = class_indices(y)
+        labels = class_indices(y, name=self.name)
         metric_loss = self.metric_loss(features, labels, sample_weight)
+        if len(metric_loss.shape):
+            raise ValueError(f"`metric_loss` must return a scalar. Received: shape={tuple(metric_loss.shape)}")
         self.metric_loss.observe(features, labels)
         self.metric_loss_tracker.update_state(metric_loss, sample_weight=ops.shape(features)[0])
         if training:
             self.metric_loss.update(features, labels)
+        metric_loss = ops.cast(metric_loss, loss.dtype)
         return loss + self.metric_weight * metric_loss / tf.distribute.get_strategy().num_replicas_in_sync
 
     def initialize_centers(self, x, y=None, batch_size=32):
@@ -144,15 +147,21 @@ class JointSupervision(keras.Model):
             batch_size: int, faces a step, with an array of faces.
 
         Raises:
-            ValueError: the metric loss has no centres.
+            ValueError: the metric loss has no centres, or there are no faces or no labels.
         """
         if not hasattr(self.metric_loss, "initialize_centers"):
             raise ValueError(f"the metric loss has no centres. Received: metric_loss={self.metric_loss}")
+        if y is None and hasattr(x, "shape"):
+            raise ValueError("an array of faces needs labels. Received: y=None")
+        if isinstance(x, list) and len(self.backbone.inputs) > 1:  # tf.data would stack a list
+            x = tuple(x)
         batches = x if y is None else tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
         features, labels = [], []
         for faces, targets, *_ in batches:
             features.append(ops.convert_to_numpy(self.backbone(faces, training=False)))
             labels.append(ops.convert_to_numpy(class_indices(targets)))
+        if not features:
+            raise ValueError("centres need faces to start from. Received: no batch")
         self.metric_loss.initialize_centers(np.concatenate(features), np.concatenate(labels))
 
     def inference_model(self):
@@ -162,6 +171,8 @@ class JointSupervision(keras.Model):
             inputs = {tensor.name: tensor for tensor in inputs}
         elif len(inputs) == 1:
             inputs = inputs[0]
+        else:
+            inputs = self.backbone.input  # a dict, if the backbone takes one
         return keras.Model(inputs, self.head(self.backbone(inputs)), name=f"{self.name}_inference")
 
     def export(self, filepath, format="tf_saved_model", **kwargs):  # noqa: A002 (Keras's name)

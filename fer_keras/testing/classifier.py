@@ -41,12 +41,19 @@ def check_classifier(factory, x, y, batch_size=8, learning_rate=0.01, epochs=20,
     >>> check_classifier(lambda: JointSupervision(backbone(), ("neutral", "fear"), head=ArcFace(2)), faces, labels)
     """
     two_replicas()  # before TensorFlow starts
-    start = factory()
+
+    def new_model():
+        model = factory()
+        if not model.built:
+            model(keras.tree.map_structure(lambda one: one[:1], x))
+        return model
+
+    start = new_model()
     check_config(start)
     start_weights = start.get_weights()
 
     def trained(epochs=1, **options):
-        model = factory()
+        model = new_model()
         model.set_weights(start_weights)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         # Keras compiles by itself where it can, which would leave nothing to compare with.

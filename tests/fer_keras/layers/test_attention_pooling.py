@@ -183,3 +183,7 @@ def test_errors_say_what_came():
         AttentionPooling()(np.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"Received: shape \(2, 0, 3\)"):
         AttentionPooling()(np.zeros((2, 0, 3)))
+    layer = AttentionPooling()
+    layer(np.zeros((2, 5, 3)))
+    with pytest.raises(ValueError, match=r"at least one frame .* Received: shape \(2, 0, 3\)"):
+        layer(np.zeros((2, 0, 3)))

@@ -304,6 +304,23 @@ def test_trains_in_mixed_float16():
     assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_initial_state_of_any_dtype(policy):
+    sequences = np.random.default_rng(0).normal(size=(2, 5, 3))
+    layer = IRNN(4, dtype=policy)
+    expected = layer(sequences, initial_state=np.ones((2, 4), layer.compute_dtype))
+    for state in (np.ones((2, 4), "int64"), np.ones((2, 4), "float64"), np.ones((2, 4)).tolist()):
+        np.testing.assert_array_equal(layer(sequences, initial_state=state), expected)
+
+
+def test_dimension_that_a_graph_does_not_know():
+    sequences = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    layer = IRNN(4)
+    expected = layer(sequences)
+    answer = tf.function(lambda x: layer(x), input_signature=[tf.TensorSpec((None, None, None))])
+    np.testing.assert_allclose(answer(sequences), expected, rtol=1e-6)
+
+
 def test_empty_batch():
     # What a replica gets of a last, small batch.
     layer = IRNN(4, return_sequences=True)
@@ -320,6 +337,10 @@ def test_errors_say_what_came():
         IRNN(4)(np.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"Received: shape \(2, 0, 3\)"):
         IRNN(4)(np.zeros((2, 0, 3)))
+    layer = IRNN(4)
+    layer(np.zeros((2, 5, 3)))
+    with pytest.raises(ValueError, match=r"at least one frame .* Received: shape \(2, 0, 3\)"):
+        layer(np.zeros((2, 0, 3)))
     with pytest.raises(ValueError, match=r"Received: shape \(2, 5, 3\)"):
         IRNNCell(4).build((2, 5, 3))
     with pytest.raises(ValueError, match="Received: units=0"):

@@ -175,5 +175,5 @@ def test_label_out_of_range_without_xla_and_with(label):
 def test_faults_are_named():
     with pytest.raises(ValueError, match="Received: threshold=-1"):
         IslandLoss(3, threshold=-1)
-    with pytest.raises(ValueError, match=r"Received: threshold=0\.0, pair_weight=-2"):
+    with pytest.raises(ValueError, match="Received: pair_weight=-2"):
         IslandLoss(3, pair_weight=-2)

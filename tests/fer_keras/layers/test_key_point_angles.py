@@ -225,6 +225,9 @@ def test_errors_say_what_came():
         KeyPointAngles(8).adapt(np.zeros((2, 136)))
     with pytest.raises(ValueError, match="Received: none"):
         KeyPointAngles(8).adapt(np.zeros((2, 68, 2)))
+    for batch, received in [((np.zeros((2, 68, 2)), [0, 1]), "tuple"), ({"landmarks": np.zeros((2, 68, 2))}, "dict")]:
+        with pytest.raises(ValueError, match=f"batches of landmarks alone.* Received: a batch that is a {received}"):
+            KeyPointAngles(8).adapt([batch])
     with pytest.raises(ValueError, match=r"Received: image_size=0"):
         KeyPointAngles(0)
     with pytest.raises(ValueError, match=r"Received: sigma=0"):

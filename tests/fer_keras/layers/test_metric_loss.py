@@ -29,6 +29,13 @@ def test_labels_of_a_wrong_shape(shape):
         class_indices(np.zeros(shape, "int32"), 3)
 
 
+def test_labels_that_are_none_or_names():
+    with pytest.raises(ValueError, match=r"mine: labels are needed. Received: None"):
+        class_indices(None, 3, "mine")
+    with pytest.raises(ValueError, match=r"mine: labels must be class indices or soft rows. Received: strings"):
+        class_indices(np.array(["fear", "anger"]), 3, "mine")
+
+
 def test_labels_out_of_range_pass_unnoticed_under_xla():
     compiled = tf.function(lambda x: class_indices(x, 3), jit_compile=True)
     np.testing.assert_array_equal(compiled(tf.constant([0, 7])), [0, 7])

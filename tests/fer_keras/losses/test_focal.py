@@ -61,6 +61,20 @@ def test_certain_logits_are_safe(gamma):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_float16_has_the_loss_and_gradient_of_float32(gamma):
+    logits = tf.constant([[10.0, 0.0, -3.0], [1.0, 2.0, 0.0]])
+
+    def loss_and_gradient(dtype):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            loss = FocalLoss(gamma, dtype=dtype)(np.array([0, 2]), logits)
+        return loss, tape.gradient(loss, logits)
+
+    for half, full in zip(loss_and_gradient("float16"), loss_and_gradient("float32"), strict=True):
+        np.testing.assert_allclose(half, full, rtol=1e-2, atol=1e-3)
+
+
 def test_trains_a_model_with_integers_and_with_soft_rows():
     x, labels = np.random.normal(size=(32, 4)).astype("float32"), np.arange(32) % 2
     x[:, 0] += 2 * labels

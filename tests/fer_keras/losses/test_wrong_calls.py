@@ -51,7 +51,7 @@ def test_features_of_another_dimension_than_it_was_built_for(make):
 @pytest.mark.parametrize("weights", [np.ones(5), np.ones((6, 2)), 1.0], ids=["five", "two each", "scalar"])
 def test_weights_of_another_shape(make, weights):
     with pytest.raises(ValueError, match="`sample_weight` must be of shape"):
-        make()(FEATURES, LABELS, weights)
+        make()(FEATURES, LABELS, sample_weight=weights)
 
 
 @every_metric_loss
@@ -152,6 +152,9 @@ def test_centres_from_lists_and_learning_before_a_call():
     fresh = IslandLoss(3)
     fresh.update(FEATURES, LABELS)
     assert fresh.centers.shape == (3, 4)
+    watched = IslandLoss(3, threshold=1.0, centers_initializer="zeros")
+    watched.observe(FEATURES, LABELS)
+    assert float(watched.hard_fraction.result()) == pytest.approx(np.mean(np.sum(FEATURES**2, axis=1) > 1.0))
     with pytest.raises(ValueError, match="built for features of shape"):
         fresh.observe(FEATURES[:, :2], LABELS)
 

@@ -189,10 +189,40 @@ def test_initialize_centers(faces, labels):
     other.initialize_centers(batches)
     np.testing.assert_allclose(other.metric_loss.centers, means, rtol=1e-5, atol=1e-6)
 
+    for x, message in [(faces, r"an array of faces needs labels. Received: y=None"), ([], "Received: no batch")]:
+        with pytest.raises(ValueError, match=message):
+            other.initialize_centers(x)
     with pytest.raises(ValueError, match="no centres"):
         joint(metric_loss=TripletLoss()).initialize_centers(faces, labels)
     with pytest.raises(ValueError, match="no centres"):
         joint().initialize_centers(faces, labels)
+
+
+def test_initialize_centers_of_a_backbone_with_two_inputs(faces, labels):
+    inputs = [keras.Input((3, 3, 1)), keras.Input((2,))]
+    both = keras.layers.Concatenate()([keras.layers.Flatten()(inputs[0]), inputs[1]])
+    model = JointSupervision(keras.Model(inputs, keras.layers.Dense(4)(both)), NAMES, metric_loss=CenterLoss(3))
+    x = [faces, np.ones((12, 2), "float32")]
+    features = model.backbone(x).numpy()
+    model.initialize_centers(x, labels)
+    means = [features[labels == label].mean(axis=0) for label in range(3)]
+    np.testing.assert_allclose(model.metric_loss.centers, means, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_metric_loss_of_another_dtype_than_the_compiled_loss(faces, labels, eager):
+    model = JointSupervision(backbone(), NAMES, metric_loss=IslandLoss(3, dtype="float64"))
+    model.compile("sgd", CROSS_ENTROPY(), run_eagerly=eager)
+    assert np.isfinite(model.fit(faces, labels, verbose=0).history["loss"]).all()
+
+
+def test_metric_loss_that_is_no_scalar_is_named(faces, labels):
+    class PerSample(CenterLoss):
+        def call(self, features, labels, sample_weight=None):
+            return self.squared_distances(features, labels)
+
+    with pytest.raises(ValueError, match="`metric_loss` must return a scalar"):
+        joint(metric_loss=PerSample(3)).fit(faces, labels, verbose=0)
 
 
 @pytest.mark.parametrize("eager", [False, True])
@@ -277,6 +307,16 @@ def test_an_export_answers_a_plain_array(faces, tmp_path):
     model.export(str(tmp_path / "export"), verbose=False)
     exported = tf.saved_model.load(str(tmp_path / "export"))
     np.testing.assert_allclose(exported.serve(faces), model(faces), rtol=1e-5, atol=1e-6)
+
+
+def test_an_export_of_named_inputs(faces, tmp_path):
+    inputs = {"face": keras.Input((3, 3, 1), name="face"), "age": keras.Input((1,), name="age")}
+    both = keras.layers.Concatenate()([keras.layers.Flatten()(inputs["face"]), inputs["age"]])
+    model = JointSupervision(keras.Model(inputs, keras.layers.Dense(4)(both)), NAMES, metric_loss=CenterLoss(3))
+    named = {"face": faces, "age": np.ones((12, 1), "float32")}
+    model.export(str(tmp_path / "export"), verbose=False)
+    exported = tf.saved_model.load(str(tmp_path / "export"))
+    np.testing.assert_allclose(exported.serve(named), model(named), rtol=1e-5, atol=1e-6)
 
 
 def test_clones_and_pickles(faces, labels):

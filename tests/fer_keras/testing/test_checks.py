@@ -195,6 +195,11 @@ def test_classifiers_that_break_the_contract():
         check_classifier(lambda: make(Unteachable), *tiny_problem(3))
 
 
+def test_classifier_that_a_call_builds():
+    layers = [keras.layers.Flatten, functools.partial(keras.layers.Dense, 3, dtype="float32")]
+    check_classifier(lambda: keras.Sequential([make() for make in layers]), *tiny_problem(3))
+
+
 def test_classifier_with_dropout_and_batch_normalisation():
     def make():
         faces = keras.Input((5, 5, 1))
