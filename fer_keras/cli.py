@@ -490,7 +490,7 @@ def export(
         Path | None, typer.Option(help="saved_model: base path, gets a new version [saved_models/fer]. Others: a file.")
     ] = None,
     export_format: Annotated[
-        str, typer.Option("--format", help="saved_model, tflite, tflite_int8 or onnx.")
+        str, typer.Option("--format", help="saved_model, tflite, tflite_dynamic, tflite_int8 or onnx.")
     ] = "saved_model",
     corpus: Annotated[str | None, typer.Option(help="Corpus of the faces to check on, in --data.")] = None,
     data: Annotated[
@@ -505,8 +505,10 @@ def export(
     from fer_keras.export import export_onnx, export_tflite, export_version
     from fer_keras.models.preset import load_preset
 
-    if export_format not in ("saved_model", "tflite", "tflite_int8", "onnx"):
-        raise InputError(f"--format {export_format}: expected saved_model, tflite, tflite_int8 or onnx")
+    quantization = {"tflite": "float16", "tflite_dynamic": "dynamic", "tflite_int8": "int8"}
+    formats = ("saved_model", *quantization, "onnx")
+    if export_format not in formats:
+        raise InputError(f"--format {export_format}: expected one of {', '.join(formats)}")
     classifier = load_preset(model)[0]
     if export_format == "saved_model":
         out = out or Path("saved_models/fer")
@@ -520,8 +522,7 @@ def export(
     if export_format == "onnx":
         file = _quietly(export_onnx, classifier, out, faces, tolerance)
     else:
-        quantization = "int8" if export_format == "tflite_int8" else "float16"
-        file = _quietly(export_tflite, classifier, out, quantization, faces, tolerance)
+        file = _quietly(export_tflite, classifier, out, quantization[export_format], faces, tolerance)
     console.print(f"Exported: [bold]{_escape(file.path)}[/], {file.size:,} bytes", soft_wrap=True)
     console.print(
         f"Checked against Keras on {file.faces} faces{'' if faces is not None else ' of noise'}: probabilities differ "

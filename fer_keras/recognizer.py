@@ -1,6 +1,7 @@
 """The one-liner: a picture in, faces with named probabilities out."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -108,25 +109,43 @@ class Recognizer:
         Raises:
             InputError: the landmarks have another shape.
         """
-        inputs = self.inputs(crops, landmarks)
-        return np.asarray(keras.ops.softmax(self.model(inputs, training=False), axis=-1))
+        # In one graph: called op by op, decoding alone would take several times as long as everything does here.
+        return self._answer(self._encode(crops), self._landmarks(len(crops), landmarks)).numpy()
 
     def inputs(self, crops, landmarks=None):
         """What the model takes of aligned face crops; the arguments and errors are those of `classify`.
 
         Returns:
             A uint8 tensor of shape `(len(crops), height, width, channels)`, or a dict of it, `face`, and `landmarks`, a
-            float32 array of shape `(len(crops), 68, 2)`.
+            float32 tensor of shape `(len(crops), 68, 2)`.
         """
+        return self._decode(self._encode(crops), self._landmarks(len(crops), landmarks))
+
+    def _encode(self, crops):
         # Through PNG and the graph's decoder: the pixels are those of training and of every served signature.
-        faces = decode_faces(tf.constant([encode_png(crop) for crop in crops]), *self.model.face_shape)
-        if not self.model.takes_landmarks:
-            return faces
-        shape = (len(crops), 68, 2)
+        return tf.constant([encode_png(crop) for crop in crops], tf.string)
+
+    def _landmarks(self, count, landmarks):
+        shape = (count, 68, 2)
         landmarks = np.zeros(shape, "float32") if landmarks is None else np.asarray(landmarks, "float32")
         if landmarks.shape != shape:
             raise InputError(f"received landmarks of shape {landmarks.shape}; expected {shape}, zeros for none")
-        return {"face": faces, "landmarks": landmarks}
+        return tf.constant(landmarks)
+
+    def _decode(self, encoded, landmarks):
+        faces = decode_faces(encoded, *self.model.face_shape)
+        return {"face": faces, "landmarks": landmarks} if self.model.takes_landmarks else faces
+
+    @functools.cached_property
+    def _answer(self):
+        signature = [tf.TensorSpec([None], tf.string), tf.TensorSpec([None, 68, 2], tf.float32)]
+
+        @tf.function(input_signature=signature, autograph=False)
+        def answer(encoded, landmarks):
+            inputs = self._decode(encoded, landmarks)
+            return keras.ops.softmax(self.model(inputs, training=False), axis=-1)
+
+        return answer
 
     def _recognition(self, face, probabilities):
         best = int(np.argmax(probabilities))

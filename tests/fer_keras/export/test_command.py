@@ -41,7 +41,7 @@ def trained(small_model, smooth_faces, tmp_path_factory):
     return directory
 
 
-@pytest.mark.parametrize("export_format", ["tflite", "tflite_int8", "onnx"])
+@pytest.mark.parametrize("export_format", ["tflite", "tflite_dynamic", "tflite_int8", "onnx"])
 def test_files_are_checked_on_the_run_s_faces(run, trained, tmp_path, export_format):
     if export_format == "onnx":
         pytest.importorskip("tf2onnx")
@@ -80,7 +80,7 @@ def test_a_corpus_gives_the_faces(run, trained, tiny_ck_plus, tmp_path):
         (["--model", "{run}", "--format", "tflite"], "--out is missing; expected the name of a file"),
         (
             ["--model", "{run}", "--format", "torch"],
-            "--format torch: expected saved_model, tflite, tflite_int8 or onnx",
+            "--format torch: expected one of saved_model, tflite, tflite_dynamic, tflite_int8, onnx",
         ),
         (["--model", "{run}/model", "--format", "tflite_int8", "--out", "x"], "no face records found"),
         (["--model", "{run}", "--format", "tflite", "--out", "{run}"], "is a folder; expected the name of a file"),
