@@ -151,7 +151,7 @@ def test_models_of_several_inputs_are_refused(tmp_path):
     inputs = [keras.Input((8, 8, 1), name="face"), keras.Input((68, 2), name="landmarks")]
     features = keras.layers.Concatenate()([keras.layers.Flatten()(one) for one in inputs])
     model = JointSupervision(keras.Model(inputs, features), ("a", "b"))
-    with pytest.raises(InputError, match="takes landmarks beside the face.*expected a model of the face alone"):
+    with pytest.raises(InputError, match=r"takes landmarks beside the face.*expected a model of the face alone"):
         export_tflite(model, tmp_path / "fer.tflite")
 
 
