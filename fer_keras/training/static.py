@@ -201,10 +201,10 @@ def fit_static(
         epochs: int, the epoch to stop after, by default `config.epochs`.
     """
     if not first_epoch:
-        if config.angle_map:
-            model.backbone.get_layer("angles").adapt(faces.landmarks)
         if config.pretrained:
             start_from(model, load_preset(config.pretrained)[0])
+        if config.angle_map:  # last: the reference angles are those of the faces here
+            model.backbone.get_layer("angles").adapt(faces.landmarks)
     callbacks = [Reseed(config.seed), StopAtNaN(), *callbacks]
     if config.patience:
         callbacks.append(BestEpoch(config.patience, checkpoint and checkpoint.directory))
