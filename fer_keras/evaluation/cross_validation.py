@@ -1,9 +1,11 @@
 """Subject-independent cross-validation of static recognisers, in resumable folds."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 import shutil
+import time
 import zipfile
 
 import keras
@@ -76,42 +78,32 @@ def cross_validate(faces, folds, system, directory, neutral=None, workers=None, 
         InputError: a face's subject has no fold, or a test fold is empty.
     """
     directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    fold_of = fold_numbers(faces, folds)
-    jobs = [
-        FoldJob(faces, fold_of, fold, system, directory, neutral)
-        for fold in range(max(folds.values()) + 1)
-        if not (directory / f"fold-{fold}.npz").exists()
-    ]
-    numbers = [job.fold for job in jobs]
-    workers = fold_workers(len(jobs)) if workers is None else workers
-
-    def report(place, epoch, logs):
-        if on_epoch:
-            on_epoch(numbers[place], epoch, logs)
+    fold_of, number = fold_numbers(faces, folds), max(folds.values()) + 1
+    jobs = plan_folds(faces, fold_of, system, directory, neutral)
 
     def finish(fold):
         if on_fold:
-            on_fold(fold, fold_figures(faces.select(fold_of == fold), _load_fold(directory, fold)[0]))
+            on_fold(fold, fold_figures(faces.select(fold_of == fold), load_fold(directory, fold)["probabilities"]))
 
-    for fold in sorted(set(folds.values()) - set(numbers)):
+    for fold in sorted(set(range(number)) - {job.fold for job in jobs}):
         finish(fold)
-    if workers and jobs:
-        for place, _ in run_in_processes(run_fold, jobs, workers, report):
-            finish(numbers[place])
-    else:
-        for place, job in enumerate(jobs):
-            run_fold(job, lambda *what, place=place: report(place, *what))
-            finish(job.fold)
-
+    run_folds(
+        jobs,
+        workers,
+        on_epoch and (lambda job, epoch, logs: on_epoch(job.fold, epoch, logs)),
+        lambda job: finish(job.fold),
+    )
     probabilities = np.zeros((len(faces), len(faces.label_names)), "float32")
-    results, histories = [], []
-    for fold in range(max(folds.values()) + 1):
+    results, held = [], [load_fold(directory, fold) for fold in range(number)]
+    for fold, one in enumerate(held):
         test = fold_of == fold
-        probabilities[test], history = _load_fold(directory, fold)
-        histories.append(history)
+        probabilities[test] = one["probabilities"]
         results.append(fold_figures(faces.select(test), probabilities[test]))
-    return {**join_folds(faces, results, probabilities), "histories": histories}
+    return {
+        **join_folds(faces, results, probabilities),
+        "histories": [one["history"] for one in held],
+        "seconds": sum(one["seconds"] for one in held),
+    }
 
 
 def fold_numbers(faces, folds):
@@ -158,6 +150,48 @@ class FoldJob:
     neutral: FaceSet | None = None
 
 
+def plan_folds(faces, fold_of, system, directory, neutral=None):
+    """The folds of a system that are still to be done.
+
+    Args:
+        faces: `FaceSet` of the corpus.
+        fold_of: int array, the fold of every face, see `fold_numbers`.
+        system: a `StaticConfig` or a `Recipe`.
+        directory: folder of the folds.
+        neutral: optional `FaceSet` of neutral faces.
+
+    Returns:
+        A list of `FoldJob`.
+    """
+    jobs = [FoldJob(faces, fold_of, fold, system, directory, neutral) for fold in range(fold_of.max() + 1)]
+    return [job for job in jobs if not (directory / f"fold-{job.fold}.npz").exists()]
+
+
+def run_folds(jobs, workers=None, on_epoch=None, on_done=None):
+    """Trains and tests folds, of one system or of several, side by side.
+
+    Args:
+        jobs: list of `FoldJob`.
+        workers: see `cross_validate`.
+        on_epoch: optional callable `(job, epoch, logs)`, epochs from 1.
+        on_done: optional callable `(job)`.
+    """
+    workers = fold_workers(len(jobs)) if workers is None else workers
+
+    def report(place, epoch, logs):
+        if on_epoch:
+            on_epoch(jobs[place], epoch, logs)
+
+    def run_here():
+        for place, job in enumerate(jobs):
+            run_fold(job, functools.partial(report, place))
+            yield place, None
+
+    for place, _ in run_in_processes(run_fold, jobs, workers, report) if workers and jobs else run_here():
+        if on_done:
+            on_done(jobs[place])
+
+
 def run_fold(job, report):
     """Trains and tests one fold, and writes `fold-k.npz`; the file appears whole or not at all.
 
@@ -165,6 +199,8 @@ def run_fold(job, report):
         job: `FoldJob`.
         report: callable `(epoch, logs)`, epochs from 1.
     """
+    started = time.monotonic()
+    job.directory.mkdir(parents=True, exist_ok=True)
     test = job.faces.select(job.fold_of == job.fold)
     training, validation = job.faces.select(job.fold_of != job.fold), None
     system = dataclasses.replace(job.system, seed=job.system.seed + job.fold)
@@ -183,7 +219,12 @@ def run_fold(job, report):
         model = system.fit(training, validation, neutral, callbacks)
     file = job.directory / f"fold-{job.fold}.npz"
     aside = file.with_name(f".{file.name}")
-    np.savez(aside, probabilities=predict_probabilities(model, test), history=json.dumps(log.read()))
+    np.savez(
+        aside,
+        probabilities=predict_probabilities(model, test),
+        history=json.dumps(log.read()),
+        seconds=time.monotonic() - started,
+    )
     if job.fold == 0:  # one model to look into: what it looks at, where its features lie
         model.save_to_preset(job.directory / "model-of-fold-0", {"config": dataclasses.asdict(system)})
     aside.replace(file)
@@ -205,12 +246,28 @@ class _Watch(keras.callbacks.Callback):
         logs["test_accuracy"] = float(np.mean(logits.argmax(axis=-1) == self.faces.labels))
 
 
-def _load_fold(directory, fold):
-    """Probabilities and history of a fold that is done."""
+def load_fold(directory, fold):
+    """What `run_fold` wrote.
+
+    Args:
+        directory: folder of the folds.
+        fold: int.
+
+    Returns:
+        A dict: `probabilities` of the test faces, `history` of the epochs, and `seconds` that it took in its last
+        sitting.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     file = directory / f"fold-{fold}.npz"
     try:
         with np.load(file) as held:
-            return held["probabilities"], json.loads(str(held["history"]))
+            return {
+                "probabilities": held["probabilities"],
+                "history": json.loads(str(held["history"])),
+                "seconds": float(held["seconds"]),
+            }
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{file}: is damaged; remove it and resume") from error
 
@@ -232,7 +289,7 @@ def join_folds(faces, results, probabilities):
         probabilities: float array `(n, K)`, of every face by the model that did not see its subject.
 
     Returns:
-        A dict as `cross_validate` returns it, without `histories`.
+        A dict as `cross_validate` returns it, without `histories` and `seconds`.
     """
     pooled = fold_figures(faces, probabilities)
     pooled["confidence"] = subject_intervals(faces.labels, probabilities, faces.subjects, faces.sequences)

@@ -1,6 +1,7 @@
 """Folds in processes side by side."""
 
 import concurrent.futures
+import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -46,7 +47,8 @@ def run_in_processes(function, jobs, workers, on_report=None):
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     with context.Manager() as manager:
         reports = manager.Queue()
-        pool = concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (function, reports))
+        name = (function.__module__, function.__name__)
+        pool = concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (*name, reports))
         try:
             waiting = {pool.submit(_run_job, place, job): place for place, job in enumerate(jobs)}
             while waiting:
@@ -68,18 +70,15 @@ def _pass_on(reports, on_report):
             on_report(*report)
 
 
-def _start_worker(function, reports):
+def _start_worker(module, name, reports):
     # A worker whose parent was killed would go on, and write beside the run that resumes.
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from fer_keras.console import load_libraries
 
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    load_libraries()
-    _run_job.function, _run_job.reports = function, reports
+    for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ[threads] = "1"
+    load_libraries()  # before the function's module, which imports them with all their noise
+    _run_job.function, _run_job.reports = getattr(importlib.import_module(module), name), reports
 
 
 def _end_with_parent():

@@ -8,7 +8,6 @@ import itertools
 import os
 import pathlib
 import platform
-import time
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from fer_keras.corpora.face_set import load_faces
 from fer_keras.corpora.folds import deal_folds
 from fer_keras.corpora.prepare import corpus_fingerprint, prepare
 from fer_keras.evaluation.comparison import corrected_t_test, mcnemar_test
-from fer_keras.evaluation.cross_validation import cross_validate, fold_numbers
+from fer_keras.evaluation.cross_validation import cross_validate, fold_numbers, plan_folds, run_folds
 from fer_keras.json_file import write_json
 from fer_keras.models.baselines import Recipe
 from fer_keras.models.model_size import count_multiply_adds, count_parameters
@@ -89,7 +88,7 @@ def run_experiment(
     out, progress = pathlib.Path(out), on_progress or Quiet()
     plain = corpora.read(corpus, data, labels, where, strict)
     everything = _with_neutral(plain, corpus, data, labels, where, strict)
-    fold_of = deal_folds(plain, folds)
+    by_subject = deal_folds(plain, folds)
     asked = {
         "experiment": name,
         "corpus": corpus,
@@ -108,18 +107,34 @@ def run_experiment(
     manifest = prepare(everything, out / "records", on_progress=lambda *n: progress.update("faces", *n))
     faces = load_faces(manifest["shards"], plain.label_names, *_INPUT)
     neutral = load_faces(manifest["shards"], ("neutral",), *_INPUT) if everything is not plain else None
-    rows, answers = [], {"fold_of": fold_numbers(faces, fold_of)}
+    fold_of = fold_numbers(faces, by_subject)
+    folders = {system.name: out / "systems" / system.name for system in systems}
+    counts = {}
     for system in systems:
-        folder, started = out / "systems" / system.name, time.monotonic()
-        count = EpochCount(folds, system.config.epochs, functools.partial(progress.update, system.title))
-        figures = cross_validate(faces, fold_of, system.config, folder, neutral, workers, count.epoch, count.fold)
+        show = functools.partial(progress.update, system.title)
+        counts[folders[system.name]] = EpochCount(folds, system.config.epochs, show)
+    jobs = []
+    for system in systems:
+        planned = plan_folds(faces, fold_of, system.config, folders[system.name], neutral)
+        for fold in set(range(folds)) - {job.fold for job in planned}:
+            counts[folders[system.name]].fold(fold)
+        jobs += planned
+    # One queue for all: no core waits for the last fold of a system, and no process starts anew for the next.
+    run_folds(
+        jobs,
+        workers,
+        lambda job, epoch, logs: counts[job.directory].epoch(job.fold, epoch, logs),
+        lambda job: counts[job.directory].fold(job.fold),
+    )
+    rows, answers = [], {"fold_of": fold_of}
+    for system in systems:
+        figures = cross_validate(faces, by_subject, system.config, folders[system.name], neutral, 0)
         answers[system.name] = figures.pop("probabilities")
         rows.append(
             {
                 **{field: getattr(system, field) for field in ("name", "title", "what", "kind", "paper", "printed")},
                 "config": configs[system.name],
                 **_size(system.config, faces),
-                "seconds": _seconds(folder, time.monotonic() - started),
                 **figures,
             }
         )
@@ -197,12 +212,3 @@ def _size(config, faces):
     build = config.build if isinstance(config, Recipe) else lambda names: build_static(names, config)
     model = build(faces.label_names).inference_model()
     return {"parameters": count_parameters(model), "multiply_adds": count_multiply_adds(model)}
-
-
-def _seconds(folder, seconds):
-    """Time that a system took, over all sittings."""
-    file = folder / "seconds.txt"
-    before = float(file.read_text()) if file.exists() else 0.0
-    if seconds > 1 or not file.exists():  # else there was nothing to do
-        file.write_text(f"{before + seconds:.1f}")
-    return float(file.read_text())

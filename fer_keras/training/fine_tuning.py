@@ -22,7 +22,7 @@ def start_from(model, source):
         A list of the names of the layers that were copied.
 
     Raises:
-        InputError: the backbones have no layer in common.
+        InputError: the backbones have no kernel in common.
     """
     held = {layer.name: layer for layer in source.backbone.layers}
     pairs = [(layer, held[layer.name]) for layer in model.backbone.layers if layer.name in held]
@@ -34,7 +34,8 @@ def start_from(model, source):
         if weights and len(weights) == len(layer.weights) and all(each is not None for each in weights):
             layer.set_weights(weights)
             copied.append(layer.name)
-    if not set(copied) & set(held):
+    # Scales and offsets alone are no knowledge: they fit by chance where kernels do not.
+    if not any(weight.ndim > 1 for name in copied for weight in held[name].get_weights()):
         raise InputError(
             f"{source.name} has no layer of the same name and shape as {model.name}; "
             "expected a pretrained model with the same backbone and width"

@@ -112,10 +112,10 @@ class EpochCount:
         self._done[fold] = epoch
         self._show(sum(self._done), len(self._done) * self._epochs, f"fold {fold}: {_note(logs)}")
 
-    def fold(self, fold, figures):
+    def fold(self, fold, figures=None):
         """Notes that a fold is done, early or not."""
         self._done[fold] = self._epochs
-        note = f"fold {fold} is done: accuracy {figures['frame']['accuracy']:.3f}"
+        note = f"fold {fold} is done" + (f": accuracy {figures['frame']['accuracy']:.3f}" if figures else "")
         self._show(sum(self._done), len(self._done) * self._epochs, note)
 
 

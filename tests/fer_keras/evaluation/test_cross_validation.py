@@ -57,6 +57,8 @@ def test_processes_side_by_side_give_the_same_as_one(toy_faces, tmp_path):
         toy_faces, folds, CONFIG, tmp_path / "two", workers=2, on_fold=lambda fold, figures: done.append(fold)
     )
     np.testing.assert_array_equal(one.pop("probabilities"), two.pop("probabilities"))
+    assert one.pop("seconds") > 0
+    assert two.pop("seconds") > 0
     assert one == two
     assert sorted(done) == [0, 1, 2]
 

@@ -1,3 +1,4 @@
+import importlib
 import os
 import signal
 import subprocess
@@ -8,48 +9,56 @@ import pytest
 
 from fer_keras.evaluation.fold_pool import fold_workers, run_in_processes
 
+JOBS = """
+import os, time
 
 def square(job, report):
     report("started")
     return job * job, os.getpid()
 
-
 def fail(job, report):
     raise ValueError(f"job {job}")
 
+def linger(job, report):
+    report(os.getpid())
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path, monkeypatch):
+    """A module that the processes can import as well."""
+    (tmp_path / "pool_jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pool_jobs", raising=False)
+    return importlib.import_module("pool_jobs")
+
 
 @pytest.mark.slow
-def test_jobs_run_elsewhere_and_report_here():
+def test_jobs_run_elsewhere_and_report_here(jobs):
     reports = []
-    found = dict(run_in_processes(square, [3, 4, 5], 2, lambda *what: reports.append(what)))
+    found = dict(run_in_processes(jobs.square, [3, 4, 5], 2, lambda *what: reports.append(what)))
     assert {place: value for place, (value, _) in found.items()} == {0: 9, 1: 16, 2: 25}
     assert os.getpid() not in {pid for _, pid in found.values()}
     assert sorted(reports) == [(0, "started"), (1, "started"), (2, "started")]
 
 
 @pytest.mark.slow
-def test_a_fault_comes_back():
+def test_a_fault_comes_back(jobs):
     with pytest.raises(ValueError, match="job 1"):
-        list(run_in_processes(fail, [1], 1))
-
-
-def linger(job, report):
-    report(os.getpid())
-    time.sleep(600)
+        list(run_in_processes(jobs.fail, [1], 1))
 
 
 @pytest.mark.slow
-def test_workers_end_with_a_killed_parent(tmp_path):
+def test_workers_end_with_a_killed_parent(jobs, tmp_path):
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from test_fold_pool import linger\n"
+        "from pool_jobs import linger\n"
         "from fer_keras.evaluation.fold_pool import run_in_processes\n"
         "if __name__ == '__main__':\n"
         "    list(run_in_processes(linger, [1], 1, lambda place, pid: print(pid, flush=True)))\n"
     )
     (tmp_path / "run.py").write_text(script)
-    here = os.path.dirname(os.path.abspath(__file__))
-    with subprocess.Popen([sys.executable, tmp_path / "run.py", here], stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen([sys.executable, tmp_path / "run.py"], stdout=subprocess.PIPE, text=True) as parent:
         worker = int(parent.stdout.readline())
         parent.send_signal(signal.SIGKILL)
     for _ in range(100):
