@@ -42,7 +42,10 @@ ConfigOption = Annotated[
     typer.Option("--config", help="Configuration as JSON, such as best.json of `tune`; options given here win."),
 ]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first picture that cannot be used.")]
-ModelOption = Annotated[Path, typer.Option("--model", help="A run of `train`, a preset folder or a .keras file.")]
+ModelOption = Annotated[
+    Path, typer.Option("--model", help="A run of `train`, a preset by name or folder, or a .keras file.")
+]
+SHIPPED_MODEL = Path("alexnet_emotion_fer2013")
 
 
 @app.command(epilog="Example: fer-keras draw --layout mmi --size standard --out runs/drawn")
@@ -406,10 +409,10 @@ def evaluate(
         write_json(out, figures)
 
 
-@app.command(epilog="Example: fer-keras predict --model runs/mine photo.jpg")
+@app.command(epilog="Example: fer-keras predict photo.jpg")
 def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures with one or more faces.")],
-    model: ModelOption,
+    model: ModelOption = SHIPPED_MODEL,
     min_confidence: Annotated[float, typer.Option(help="Below this probability the answer is `uncertain`.")] = 0.4,
     strict: StrictOption = False,
 ):
@@ -451,8 +454,8 @@ def predict(
 @app.command(epilog="Example: fer-keras explain --model runs/mine photo.jpg --out runs/explained")
 def explain(
     images: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Pictures with one or more faces.")],
-    model: ModelOption,
-    out: Annotated[Path, typer.Option(help="Folder for one PNG a face.")],
+    model: ModelOption = SHIPPED_MODEL,
+    out: Annotated[Path, typer.Option(help="Folder for one PNG a face.")] = Path("runs/explained"),
     method: Annotated[str, typer.Option(help="grad_cam or occlusion.")] = "grad_cam",
     label: Annotated[str | None, typer.Option(help="Class to explain; by default every face's most probable.")] = None,
     strict: StrictOption = False,
