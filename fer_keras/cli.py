@@ -424,8 +424,7 @@ def predict(
     from fer_keras.recognizer import Recognizer
 
     recognizer = Recognizer.from_preset(model, min_confidence=min_confidence)
-    names = recognizer.model.label_names
-    table = Table("picture", "face at", "expression", *names)
+    table = Table("picture", "face at", "expression", "probabilities")
     failures = []
     for image in images:
         try:
@@ -439,9 +438,12 @@ def predict(
             continue
         for face in faces:
             left, top, right, bottom = (round(edge) for edge in face.box)
-            chances = [f"{face.probabilities[name]:.2f}" for name in names]
+            ordered = sorted(face.probabilities.items(), key=lambda pair: -pair[1])
             table.add_row(
-                _escape(printable(image.name)), f"{left},{top} {right - left}×{bottom - top}", face.label, *chances
+                _escape(printable(image.name)),
+                f"{left},{top} {right - left}×{bottom - top}",
+                face.label,
+                ", ".join(f"{name} {probability:.2f}" for name, probability in ordered),
             )
     if table.row_count:
         console.print(table)
