@@ -11,6 +11,8 @@ from fer_keras.layers.frame_mask import frame_mask, require_sequences
 
 # Steps in one turn of the loop: a turn costs as much as a small matrix product, and a step past the end is wasted.
 _CHUNK = 16
+# Up to so many frames, where their number is known, there is no loop at all.
+_UNROLLED = 64
 
 
 @keras.saving.register_keras_serializable("fer_keras")
@@ -302,7 +304,7 @@ def _recur(projected, initial_state, recurrent_kernel, mask, every):
     masks = [] if mask is None else [mask]
     frames = projected.shape[0]
     # Padding to whole turns would stand between the last frame and its gradient.
-    only_last = not every and frames is not None and frames % min(frames, _CHUNK) == 0
+    only_last = not every and frames is not None and (frames <= _UNROLLED or frames % _CHUNK == 0)
 
     @tf.custom_gradient
     def states_of(projected, initial_state, recurrent_kernel):
@@ -358,6 +360,12 @@ def _scan(step, sequences, state, reverse=False):
         padded with zeros at the end to whole turns, so the final state is of use in reverse only.
     """
     length = sequences[0].shape[0]
+    if length is not None and length <= _UNROLLED:
+        frames = [tf.unstack(sequence) for sequence in sequences]
+        done = [None] * length
+        for position in range(length)[::-1] if reverse else range(length):
+            state, done[position] = step(state, *(frame[position] for frame in frames))
+        return tf.stack(done), state
     chunk = min(length or _CHUNK, _CHUNK)
     length = length or tf.shape(sequences[0])[0]
     turns = (length + chunk - 1) // chunk

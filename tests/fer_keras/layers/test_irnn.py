@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from fer_keras.layers import IRNN, IRNNCell, SpectralBound
 from fer_keras.testing import check_config, check_gradient, check_layer, two_replicas
 
-# Sequences in one turn of the loop, in whole turns and in turns with a rest.
-LENGTHS = [1, 3, 16, 32, 35]
+# Up to 64 frames there is no loop; beyond, it has whole turns of 16, or a rest.
+LENGTHS = (1, 2, 16, 64, 65, 80)
 
 
 def slow_irnn(sequences, kernel, recurrent_kernel, bias, state=None, mask=None):
@@ -82,7 +82,7 @@ def test_equals_simple_rnn(masked):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("frames", [3, 16, 19])
+@pytest.mark.parametrize("frames", [3, 64, 67, 80])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("return_sequences", [False, True])
 def test_gradients_of_inputs_state_and_weights(frames, masked, return_sequences):
