@@ -5,8 +5,8 @@
 A step is forward pass, gradient and update of a recurrent layer and a dense one on features of 128. The layers take
 turns, step by step, and medians are compared, so that other load on the machine falls on both. A minute on two cores.
 Expect a ratio of about 1.5 to 1.8 in every row at the default sizes. What is the same in both takes a greater share
-with few frames (with `--optimizer adam`, the update) or large batches (the products themselves), and brings it down: 1.1
-to 1.7 with `--batch 32`. So does `--jit`, for XLA speeds up both: 1.0 to 2.4 there.
+with few frames (with `--optimizer adam`, the update) or large batches (the products themselves), and brings it down:
+1.1 to 1.7 with `--batch 32`. So does `--jit`, for XLA speeds up both: 1.0 to 2.4 there.
 """
 
 import argparse

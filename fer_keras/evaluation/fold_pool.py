@@ -5,7 +5,6 @@ import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
-import queue
 import threading
 
 _MEMORY_OF_A_FOLD = 2 * 2**30  # bytes, TensorFlow included
@@ -45,29 +44,21 @@ def run_in_processes(function, jobs, workers, on_report=None):
         Pairs of a job's place and what the function returned for it, as they end.
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-    with context.Manager() as manager:
-        reports = manager.Queue()
-        name = (function.__module__, function.__name__)
-        pool = concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (*name, reports))
-        try:
-            waiting = {pool.submit(_run_job, place, job): place for place, job in enumerate(jobs)}
-            while waiting:
-                done, _ = concurrent.futures.wait(waiting, _PAUSE, return_when=concurrent.futures.FIRST_COMPLETED)
-                _pass_on(reports, on_report)
-                for future in done:
-                    yield waiting.pop(future), future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _pass_on(reports, on_report):
-    while True:
-        try:
-            report = reports.get_nowait()
-        except queue.Empty:
-            return
-        if on_report:
-            on_report(*report)
+    reports = context.SimpleQueue()
+    name = (function.__module__, function.__name__)
+    pool = concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (*name, reports))
+    try:
+        waiting = {pool.submit(_run_job, place, job): place for place, job in enumerate(jobs)}
+        while waiting:
+            done, _ = concurrent.futures.wait(waiting, _PAUSE, return_when=concurrent.futures.FIRST_COMPLETED)
+            while not reports.empty():
+                report = reports.get()
+                if on_report:
+                    on_report(*report)
+            for future in done:
+                yield waiting.pop(future), future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _start_worker(module, name, reports):
