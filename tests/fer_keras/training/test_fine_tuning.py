@@ -76,5 +76,5 @@ def test_frozen_layers_do_not_move(source, toy_faces, tmp_path):
 
 def test_freeze_takes_the_first_pattern_that_fits():
     model = AlexNetEmotion(NAMES, width=0.25)
-    assert freeze_layers(model, {"conv1": 0.5, "conv*": 0.0})[0] == "conv2"
+    assert freeze_layers(model, {"conv1": 0.5, "conv*": 0.0})[0] == "conv1_bn"
     assert model.backbone.get_layer("conv1").trainable
