@@ -1,3 +1,4 @@
+import gc
 import os
 
 import keras
@@ -18,3 +19,11 @@ if os.environ.get("CI"):
 @pytest.fixture(autouse=True)
 def seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_leftovers():
+    """Frees what a module's models hold: thousands of tests in one process would grow to many gigabytes."""
+    yield
+    keras.utils.clear_session()
+    gc.collect()
