@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fer_keras.console import _native_stderr_aside, console, errors, load_libraries
+from fer_keras.console import console, errors, load_libraries, native_stderr_aside
 from fer_keras.errors import InputError
 
 app = typer.Typer(
@@ -645,7 +645,7 @@ def _faces_to_check(classifier, model, corpus, data, needed):
 
 def _quietly(convert, *arguments):
     """Calls a converter without what its native code writes to the terminal, also where the input is wrong."""
-    with _native_stderr_aside():
+    with native_stderr_aside():
         try:
             return convert(*arguments)
         except InputError as error:

@@ -22,7 +22,7 @@ def load_libraries():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     warnings.filterwarnings("ignore")
-    with _native_stderr_aside():
+    with native_stderr_aside():
         import keras  # noqa: F401
         import tensorflow as tf
 
@@ -31,7 +31,7 @@ def load_libraries():
 
 
 @contextlib.contextmanager
-def _native_stderr_aside():
+def native_stderr_aside():
     """Keeps what C++ libraries write to file descriptor 2, and shows it only if they fail."""
     with tempfile.TemporaryFile() as aside:
         terminal = os.dup(2)

@@ -12,13 +12,12 @@ import keras
 import numpy as np
 
 from fer_keras.corpora.face_set import FaceSet
-from fer_keras.corpora.folds import hold_out_subjects
 from fer_keras.errors import InputError
 from fer_keras.evaluation.confidence import subject_intervals
 from fer_keras.evaluation.fold_pool import fold_workers, run_in_processes
 from fer_keras.evaluation.metrics import by_sequence, summarize
 from fer_keras.training.epoch_log import EpochLog
-from fer_keras.training.static import StaticConfig, train_static
+from fer_keras.training.static import StaticConfig, hold_out, train_static
 
 
 def predict_probabilities(model, faces, batch_size=256):
@@ -202,13 +201,8 @@ def run_fold(job, report):
     started = time.monotonic()
     job.directory.mkdir(parents=True, exist_ok=True)
     test = job.faces.select(job.fold_of == job.fold)
-    training, validation = job.faces.select(job.fold_of != job.fold), None
     system = dataclasses.replace(job.system, seed=job.system.seed + job.fold)
-    if getattr(system, "patience", 0):
-        held_out = np.isin(
-            training.subjects, list(hold_out_subjects(training.subjects, training.labels, seed=system.seed))
-        )
-        training, validation = training.select(~held_out), training.select(held_out)
+    training, validation = hold_out(job.faces.select(job.fold_of != job.fold), system)
     log = EpochLog(job.directory / f"fold-{job.fold}" / "epochs.jsonl")
     callbacks = [_Watch(test), log, keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: report(e + 1, logs))]
     if isinstance(system, StaticConfig):

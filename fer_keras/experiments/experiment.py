@@ -87,7 +87,7 @@ def run_experiment(
     """
     out, progress = pathlib.Path(out), on_progress or Quiet()
     plain = corpora.read(corpus, data, labels, where, strict)
-    everything = _with_neutral(plain, corpus, data, labels, where, strict)
+    everything = _with_neutral(plain, corpus, data, where, strict)
     by_subject = deal_folds(plain, folds)
     asked = {
         "experiment": name,
@@ -159,15 +159,13 @@ def run_experiment(
     return results, faces
 
 
-def _with_neutral(plain, name, data, labels, where, strict):
+def _with_neutral(plain, name, data, where, strict):
     """The corpus with the neutral first frames of its sequences, where it has such and they are no label already."""
     if "neutral" in plain.label_names or "neutral_first" not in inspect.signature(corpora.CORPORA[name]).parameters:
         return plain
-    asked = [*labels, "neutral"] if labels else None
     found = corpora.read(name, data, None, where, strict, neutral_first=True)
-    if "neutral" not in found.label_names:
-        return plain
-    return found if asked is None else corpora.read(name, data, asked, where, strict, neutral_first=True)
+    kept = [sample for sample in found.samples if sample.label in (*plain.label_names, "neutral")]
+    return plain if "neutral" not in found.label_names else dataclasses.replace(found, samples=kept)
 
 
 def compare(rows, answers, faces):

@@ -4,15 +4,13 @@ import dataclasses
 import json
 import pathlib
 
-import numpy as np
-
 from fer_keras.corpora.face_set import load_faces
-from fer_keras.corpora.folds import deal_folds, hold_out_subjects
+from fer_keras.corpora.folds import deal_folds
 from fer_keras.corpora.prepare import corpus_fingerprint, prepare
 from fer_keras.errors import InputError
 from fer_keras.evaluation.cross_validation import cross_validate
 from fer_keras.json_file import write_json
-from fer_keras.training.static import train_static
+from fer_keras.training.static import hold_out, train_static
 
 
 class Quiet:
@@ -75,10 +73,7 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
         del figures["probabilities"]
         results["cross_validation"] = figures
     if not (out / "model").exists():
-        training, validation = faces, None
-        if config.patience:
-            held_out = np.isin(faces.subjects, list(hold_out_subjects(faces.subjects, faces.labels, seed=config.seed)))
-            training, validation = faces.select(~held_out), faces.select(held_out)
+        training, validation = hold_out(faces, config)
         model = train_static(
             training,
             config,

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from fer_keras.augmentation import AugmentationStrength, augment_faces
+from fer_keras.corpora.folds import hold_out_subjects
 from fer_keras.errors import InputError
 from fer_keras.layers import IslandLoss
 from fer_keras.models import AlexNetEmotion, JointSupervision, backbones
@@ -139,6 +140,23 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
         model = start_static(faces.label_names, config, steps_per_epoch(faces, config))
     fit_static(model, faces, config, validation, checkpoint, on_epoch, callbacks, first_epoch=done)
     return model
+
+
+def hold_out(faces, config):
+    """Puts some subjects aside to validate on, where a training stops early.
+
+    Args:
+        faces: `FaceSet` of those that may be trained on.
+        config: `StaticConfig`, or a recipe, which never stops early.
+
+    Returns:
+        A pair of `FaceSet`: a tenth less of the faces, whole subjects, and that tenth; all faces and `None` without
+        `patience`.
+    """
+    if not getattr(config, "patience", 0):
+        return faces, None
+    held_out = np.isin(faces.subjects, list(hold_out_subjects(faces.subjects, faces.labels, seed=config.seed)))
+    return faces.select(~held_out), faces.select(held_out)
 
 
 def check_faces(faces, config, validation=None):
