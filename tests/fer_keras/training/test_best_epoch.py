@@ -51,15 +51,6 @@ def test_stops_after_patience_with_the_best_weights(losses, patience, stopped, b
     assert stop_of(losses, patience) == (stopped, best)
 
 
-def test_the_metric_loss_does_not_count():
-    callback = BestEpoch(5)
-    callback.set_model(Recorder())
-    callback.model.metric_weight = 0.1
-    for epoch, (answers, metric) in enumerate([(1.0, 400.0), (1.5, 300.0), (2.0, 200.0)]):  # only centres move apart
-        callback.on_epoch_end(epoch, {"val_loss": answers + 0.1 * metric, "val_metric_loss": metric})
-    assert (callback.epoch, callback.loss) == (1, pytest.approx(1.0))
-
-
 @pytest.mark.slow
 def test_killed_training_stops_at_the_same_epoch_with_the_same_weights(toy_faces, tmp_path, monkeypatch):
     held_out = np.isin(toy_faces.subjects, ["s8", "s9"])
