@@ -5,6 +5,8 @@ ENV := $(or $(UV_PROJECT_ENVIRONMENT),.venv)
 BIN := $(ENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PYTHONWARNINGS ?= ignore
+# Two processes: tests spend their time tracing, which takes one core each. PYTEST_ARGS= runs them in one.
+PYTEST_ARGS ?= --numprocesses 2 --dist loadfile
 
 setup:
 	@scripts/setup
@@ -13,17 +15,17 @@ demo: setup ## corpus -> TFX pipeline -> saved_models/ -> server -> gRPC answer
 	@$(BIN)/python scripts/demo.py
 
 test: lint ## everything that takes seconds to a few minutes
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long"
 
 test-fast: setup ## without TFX and without slow tests
-	$(BIN)/python -m pytest -m "not slow and not long and not tfx"
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not slow and not long and not tfx"
 
 test-all: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-newest: ## the library and the server on the newest TensorFlow and Keras
 	@scripts/setup newest
-	$(ENV)-newest/bin/python -m pytest tests/fer_keras tests/serving -m "not long"
+	$(ENV)-newest/bin/python -m pytest $(PYTEST_ARGS) tests/fer_keras tests/serving -m "not long"
 
 lint: setup
 	$(BIN)/ruff check .

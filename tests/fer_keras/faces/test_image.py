@@ -115,7 +115,7 @@ def one_line(error):
 
 
 def test_missing_file_and_directory(tmp_path):
-    with pytest.raises(InputError, match=r"cannot be read \(embedded null byte\), expected an image file"):
+    with pytest.raises(InputError, match=r"cannot be read \(.*embedded null .*\), expected an image file"):
         read_image("no\0ne.png")
     with pytest.raises(InputError, match=r"none\.png: no such file, expected an image file"):
         read_image(tmp_path / "none.png")
