@@ -41,15 +41,15 @@ __all__ = [
 ]
 
 
-def _read_synthetic(directory, skips, neutral_first=False):
+def _read_synthetic(directory, skips, peak_frames=3, neutral_first=False):
     synthetic.write_ck_plus(directory, size="small")
-    samples = ck_plus.read(directory, skips, neutral_first=neutral_first)
+    samples = ck_plus.read(directory, skips, peak_frames, neutral_first)
     return [dataclasses.replace(sample, corpus="synthetic") for sample in samples]
 
 
-def _read_synthetic_mmi(directory, skips, neutral_first=False):
+def _read_synthetic_mmi(directory, skips, peak_frames=3, neutral_first=False):
     synthetic.write_mmi(directory, size="small")
-    samples = mmi.read(directory, skips, neutral_first=neutral_first)
+    samples = mmi.read(directory, skips, peak_frames, neutral_first)
     return [dataclasses.replace(sample, corpus="synthetic_mmi") for sample in samples]
 
 
@@ -93,7 +93,8 @@ def read(name, directory, labels=None, where=None, strict=False, **options):
         labels: optional names; only samples with one of these labels are kept.
         where: optional dict of attribute (or `occlusion`, `split`) to the value that samples must have.
         strict: raise at the first picture that cannot be used instead of skipping it.
-        **options: options of the corpus's reader, such as `neutral_first=True` of `ck_plus`.
+        **options: options of the corpus's reader, such as `neutral_first=True` of `ck_plus`, or `peak_frames=None` of
+            the corpora of clips, for all frames of every clip.
 
     Returns:
         A `Corpus` of labelled samples.

@@ -13,6 +13,7 @@ import pathlib
 from fer_keras.corpora.corpus import Sample, SkipLog
 from fer_keras.corpora.landmarks import read_landmarks, read_numbers
 from fer_keras.corpora.listing import files, first_folder, folders, frames, read_small
+from fer_keras.corpora.phases import rising_phases
 from fer_keras.emotions import CK_PLUS_CODES
 from fer_keras.errors import InputError
 from fer_keras.faces.image import printable
@@ -31,20 +32,22 @@ def read(directory, skips, peak_frames=3, neutral_first=False):
             `Emotion` (or `Emotion_labels`), `Landmarks` and `FACS` lie beside either; the last two may be missing.
         skips: a `SkipLog`; receives labels that cannot be understood, labelled sequences without a picture, and
             pictures whose name has no frame number.
-        peak_frames: int ≥ 1, how many last frames of a sequence carry its label.
+        peak_frames: int ≥ 1, how many last frames of a sequence are samples and carry its label; `None` for the whole
+            sequence, whose neutral frames then carry the label too.
         neutral_first: whether the first frame of a labelled sequence is a sample of `"neutral"` as well, where it is
             none of the last.
 
     Returns:
         List of `Sample` of all emotions that occur, sorted by subject, sequence and frame. `landmarks` are `None`
         where their file is missing or broken; `action_units`, given for the last frames, have intensity 0 where the
-        coders did not score it.
+        coders did not score it. Frames of whole sequences have the attribute `phase` by the rule of `rising_phases`,
+        and action units at the apex alone.
 
     Raises:
         InputError: no image or label folder.
     """
     directory = pathlib.Path(directory)
-    if peak_frames < 1:
+    if peak_frames is not None and peak_frames < 1:
         raise InputError(f"peak_frames must be at least 1, received peak_frames={peak_frames}")
     images = _find(directory, _IMAGES)
     if images is None:
@@ -67,10 +70,16 @@ def read(directory, skips, peak_frames=3, neutral_first=False):
                 skips.add(images / place, "no picture, though the sequence has a label; expected PNG frames")
                 continue
             units = _read_units(facs / place, skips) if facs else ()
-            wanted = [(number, path, label, units) for number, path in numbered[-peak_frames:]]
-            if neutral_first and len(numbered) > peak_frames:
-                wanted.insert(0, (*numbered[0], "neutral", ()))
-            for number, path, name, shown in wanted:
+            if peak_frames is None:
+                wanted = [
+                    (number, path, label, units if phase == "apex" else (), {"phase": phase})
+                    for (number, path), phase in zip(numbered, rising_phases(len(numbered)), strict=True)
+                ]
+            else:
+                wanted = [(number, path, label, units, {}) for number, path in numbered[-peak_frames:]]
+                if neutral_first and len(numbered) > peak_frames:
+                    wanted.insert(0, (*numbered[0], "neutral", (), {}))
+            for number, path, name, shown, attributes in wanted:
                 sample = Sample(
                     corpus="ck_plus",
                     subject=printable(subject.name),
@@ -80,6 +89,7 @@ def read(directory, skips, peak_frames=3, neutral_first=False):
                     frame=number,
                     landmarks=read_landmarks(landmarks / place / f"{path.stem}_landmarks.txt") if landmarks else None,
                     action_units=shown,
+                    attributes=attributes,
                 )
                 samples.append(sample)
     return samples

@@ -28,6 +28,7 @@ import numpy as np
 
 from fer_keras.corpora.corpus import Sample
 from fer_keras.corpora.listing import files, first_folder, folders
+from fer_keras.corpora.phases import frames_around, longest_run
 from fer_keras.corpora.video_frame import VideoFrame
 from fer_keras.emotions import MMI_CODES
 from fer_keras.errors import InputError
@@ -41,10 +42,7 @@ FRONT_HALVES = {
 }
 """The half of the picture that shows the front in clips of view 2, by the person in the clip's name."""
 
-PHASES = ("neutral", "onset", "apex", "offset")
-"""The phases of an action unit, in the order of the markers' types 0 to 3."""
-
-_NEUTRAL, _APEX = 0, 2
+_NEUTRAL, _APEX = 0, 2  # types of markers: places in `fer_keras.corpora.phases.PHASES`
 _BLINKS = ("45", "46")  # a blink or wink peaks within a display, and is the worst moment to look at it
 _MAX_XML = 1_000_000  # bytes
 
@@ -71,7 +69,7 @@ def read(directory, skips, peak_frames=3, neutral_first=False):
         List of `Sample`, sorted by session and frame. `part` is a `VideoFrame`, `frame` its index from 0.
         `action_units` are those not neutral in that frame, with intensity 0, for MMI does not score it. `attributes`
         has what session.xml states about the subject (e.g. age, gender), the `view`, and the `phase` of the display
-        (one of `PHASES`) where it is annotated.
+        (one of `fer_keras.corpora.phases.PHASES`) where it is annotated.
 
     Raises:
         InputError: no folder `Sessions`, or `peak_frames` below 1.
@@ -155,11 +153,7 @@ class _Display:
 
     def frames(self, count):
         """Indices of the `count` frames in the middle of the apex, all where it is `None`."""
-        if count is None or count >= self.length:
-            return range(self.length)
-        middle = sum(self.apex or (0, self.length)) // 2
-        first = min(max(middle - count // 2, 0), self.length - count)
-        return range(first, first + count)
+        return frames_around(self.apex, self.length, self.length if count is None else count)
 
     def phase(self, index):
         """Phase of the whole display: the apex, what leads to it and what leads away; `None` if unknown."""
@@ -296,9 +290,7 @@ def _find_apex(units):
     together = sum((phases == _APEX).astype(int) for phases in _without_blinks(units))
     if np.max(together) == 0:
         return None
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], together == together.max(), [0]]))).reshape(-1, 2)
-    first, end = max(edges, key=lambda run: run[1] - run[0])  # the first of those as long
-    return int(first), int(end)
+    return longest_run(together == np.max(together))
 
 
 def _parse(path):

@@ -17,6 +17,7 @@ import re
 
 from fer_keras.corpora.corpus import Sample
 from fer_keras.corpora.listing import folders, frames
+from fer_keras.corpora.phases import rising_phases
 from fer_keras.emotions import canonical
 from fer_keras.errors import InputError
 
@@ -34,17 +35,18 @@ def read(directory, skips, peak_frames=3):
             hold them on one level, the first by name is read: `OriginalImg` before `PreProcess Img`.
         skips: a `SkipLog`; receives folders that are no light, person or emotion, sequences without a picture, and
             pictures whose name has no frame number.
-        peak_frames: int ≥ 1, how many last frames of a sequence carry its label.
+        peak_frames: int ≥ 1, how many last frames of a sequence are samples and carry its label; `None` for the whole
+            sequence, whose neutral frames then carry the label too.
 
     Returns:
-        List of `Sample`, sorted by subject, sequence and frame. The attributes are `camera` (VL, NI) and
-        `illumination` (strong, weak, dark).
+        List of `Sample`, sorted by subject, sequence and frame. The attributes are `camera` (VL, NI), `illumination`
+        (strong, weak, dark) and, of frames of whole sequences, `phase` by the rule of `rising_phases`.
 
     Raises:
         InputError: no folder of a camera.
     """
     directory = pathlib.Path(directory)
-    if peak_frames < 1:
+    if peak_frames is not None and peak_frames < 1:
         raise InputError(f"peak_frames must be at least 1, received peak_frames={peak_frames}")
     cameras = _find_cameras(directory, skips)
     if not cameras:
@@ -87,6 +89,11 @@ def _read_sequence(camera, light, subject, expression, peak_frames, skips):
     if not numbered:
         skips.add(expression, "no picture; expected JPEG frames")
     person, spectrum = subject.name.upper(), camera.name[:2].upper()
+    facts = {"camera": spectrum, "illumination": light.name.lower()}
+    if peak_frames is None:
+        wanted = [(one, {"phase": phase}) for one, phase in zip(numbered, rising_phases(len(numbered)), strict=True)]
+    else:
+        wanted = [(one, {}) for one in numbered[-peak_frames:]]
     return [
         Sample(
             corpus="oulu_casia",
@@ -95,7 +102,7 @@ def _read_sequence(camera, light, subject, expression, peak_frames, skips):
             image=path,
             label=label,
             frame=number,
-            attributes={"camera": spectrum, "illumination": light.name.lower()},
+            attributes=facts | phase,
         )
-        for number, path in numbered[-peak_frames:]
+        for (number, path), phase in wanted
     ]

@@ -7,8 +7,9 @@ import xml.etree.ElementTree as ElementTree
 import cv2
 import numpy as np
 
-from fer_keras.corpora.mmi import FRONT_HALVES, LEFT, PHASES
+from fer_keras.corpora.mmi import FRONT_HALVES, LEFT
 from fer_keras.corpora.motion_jpeg import encode_avi
+from fer_keras.corpora.phases import PHASES
 from fer_keras.corpora.synthetic_face import make_person
 from fer_keras.corpora.synthetic_folder import write_folder
 from fer_keras.corpora.synthetic_sequence import draw_sequence

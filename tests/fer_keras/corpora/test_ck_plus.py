@@ -82,6 +82,21 @@ def test_peak_frames_and_neutral_first(official):
         read(official, peak_frames=0)
 
 
+def test_whole_sequences_and_their_phases(official):
+    add_sequence(official, "S011", "002", frames=2)
+    samples = read(official, peak_frames=None)
+    found = {}
+    for sample in samples:
+        found.setdefault(sample.sequence, []).append((sample.frame, sample.attributes["phase"]))
+    five = list(enumerate(["neutral", "onset", "apex", "apex", "apex"], start=1))
+    assert found == {"S005_001": five, "S010_002": five, "S011_002": [(1, "apex"), (2, "apex")]}
+    assert [sample.label for sample in samples] == ["disgust"] * 5 + ["surprise"] * 5 + ["disgust"] * 2
+    assert [bool(sample.action_units) for sample in samples[:5]] == [False, False, True, True, True]
+    assert all(sample.landmarks is not None for sample in samples)
+    # The first frame is in the clip already.
+    assert len(read(official, peak_frames=None, neutral_first=True)) == len(samples)
+
+
 @pytest.mark.parametrize(("code", "name"), CK_PLUS_CODES.items())
 def test_every_code(tmp_path, code, name):
     add_sequence(tmp_path, "S005", "001", label=f"   {code}.0000000e+00\n")

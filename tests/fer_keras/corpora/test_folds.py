@@ -92,3 +92,18 @@ def test_rules_of_folds(tmp_path):
     assert sorted(deal_folds(corpus, 3, "stratified").values()) == [0, 0, 1, 1, 2, 2]
     with pytest.raises(InputError, match="unknown rule of folds 'random'; expected one of published"):
         deal_folds(corpus, 3, "random")
+
+
+def test_stratified_folds_count_clips_and_not_frames(tmp_path):
+    """However many frames of a clip are read, its person stays in one fold."""
+    clips = [(f"p{number:02d}", f"s{turn}", "abc"[(number * turn) % 3]) for number in range(30) for turn in range(4)]
+
+    def deal(frames_of):
+        samples = [
+            Sample("folder", subject, sequence, tmp_path / "a.png", label=label, frame=frame)
+            for place, (subject, sequence, label) in enumerate(clips)
+            for frame in range(frames_of(place))
+        ]
+        return deal_folds(Corpus("folder", samples, SkipLog()), 5, "stratified")
+
+    assert deal(lambda place: 3) == deal(lambda place: 1) == deal(lambda place: 5 + 37 * place % 50)

@@ -37,6 +37,14 @@ def test_the_last_three_frames_carry_the_label(layouts, tmp_path):
         oulu_casia.read(tmp_path, skips, peak_frames=0)
 
 
+def test_whole_sequences_and_their_phases(layouts, tmp_path):
+    layouts["oulu_casia"](tmp_path)
+    samples = oulu_casia.read(tmp_path, SkipLog(), peak_frames=None)
+    assert [sample.frame for sample in samples] == [0, 1, 2, 3] * 4
+    assert [sample.attributes["phase"] for sample in samples] == ["neutral", "apex", "apex", "apex"] * 4
+    assert {sample.attributes["camera"] for sample in samples} == {"VL", "NI"}
+
+
 @pytest.mark.parametrize("above", ["B_OriginalImg", "Oulu/B_OriginalImg", "Oulu CASIA"])
 def test_levels_above(layouts, tmp_path, above):
     layouts["oulu_casia"](tmp_path / "made")

@@ -7,6 +7,7 @@ import pytest
 
 from fer_keras import corpora
 from fer_keras.corpora import BUILT_IN, CORPORA, SkipLog, assign_folds
+from fer_keras.corpora.folds import FOLD_RULES
 from fer_keras.corpora.records import make_record
 from fer_keras.emotions import EMOTIONS
 from fer_keras.errors import InputError
@@ -94,3 +95,28 @@ def test_another_layout_is_named(layout, tmp_path):
     (tmp_path / "holiday" / "beach.jpg").write_bytes(b"")
     with pytest.raises(InputError, match=r"holiday.*expected"):
         CORPORA[name](tmp_path / "holiday", SkipLog())
+
+
+@pytest.mark.parametrize("name", ["ck_plus", "mmi", "oulu_casia"])
+@pytest.mark.parametrize("rule", FOLD_RULES)
+def test_whole_clips_have_the_subjects_labels_and_folds_of_their_peaks(layouts, tmp_path, name, rule):
+    layouts[name](tmp_path)
+    peaks, clips = corpora.read(name, tmp_path), corpora.read(name, tmp_path, peak_frames=None)
+    assert {sample.key for sample in peaks.samples} < {sample.key for sample in clips.samples}
+    assert clips.subjects == peaks.subjects
+    assert clips.differences == peaks.differences == ()
+    labels = [{(sample.sequence, sample.label) for sample in corpus.samples} for corpus in (peaks, clips)]
+    assert labels[0] == labels[1]
+    assert corpora.deal_folds(clips, 2, rule) == corpora.deal_folds(peaks, 2, rule)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "frames"), [("synthetic", 6), ("synthetic_mmi", 12)])
+def test_the_built_in_corpora_give_whole_clips(tmp_path, name, frames):
+    samples = corpora.read(name, tmp_path / "corpus", peak_frames=None).samples
+    clips = {}
+    for sample in samples:
+        clips.setdefault(sample.sequence, []).append(sample)
+    assert {len(clip) for clip in clips.values()} == {frames}
+    assert {sample.corpus for sample in samples} == {name}
+    assert {sample.attributes.get("phase", "") for sample in samples} >= {"neutral", "onset", "apex"}
