@@ -84,6 +84,12 @@ class Video:
     def __exit__(self, *exception):
         self.close()
 
+    @property
+    def seconds(self):
+        """Time of the frame passed last, as the file states it, or `None`; files may be wrong about it."""
+        milliseconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) if self._capture.isOpened() else math.nan
+        return milliseconds / 1000 if math.isfinite(milliseconds) else None
+
     def skip(self):
         """Goes past the next frame, at half the cost of reading it.
 

@@ -77,6 +77,20 @@ def test_skip(clip):
         assert list(video) == []
 
 
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mp4"])
+def test_the_time_of_a_frame(tmp_path, name):
+    frames = [cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) for frame in grey_frames(6)]
+    write_mp4(tmp_path / "clip.mp4", frames)
+    (tmp_path / "clip.avi").write_bytes(encode_avi(frames, 25))
+    with Video(tmp_path / name) as video:
+        next(video)
+        assert video.seconds == pytest.approx(0.0, abs=1e-3)
+        video.skip()
+        next(video)
+        assert video.seconds == pytest.approx(2 / 25, abs=1e-3)
+    assert video.seconds is None
+
+
 def test_frames_that_build_on_each_other(tmp_path):
     random = np.random.default_rng(0)
     sent = [cv2.resize(random.integers(0, 256, (6, 8, 3), np.uint8), (64, 48)) for _ in range(20)]
