@@ -1,12 +1,11 @@
 """Faces in memory at a model's input size: what training and evaluation take, wherever the faces come from."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 import tensorflow as tf
 
-from fer_keras.corpora.records import read_records
+from fer_keras.corpora.records import named_fault, read_records
 from fer_keras.emotions import EMOTIONS
 from fer_keras.errors import InputError
 from fer_keras.faces.decode import decode_face
@@ -79,7 +78,7 @@ def load_faces(paths, label_names, image_size, channels):
         A `FaceSet` in the order of the records.
 
     Raises:
-        InputError: no face has one of the labels.
+        InputError: a file is missing or damaged, or no face has one of the labels.
     """
     index = {name: number for number, name in enumerate(label_names)}
 
@@ -90,10 +89,8 @@ def load_faces(paths, label_names, image_size, channels):
         return {"image": image, **{name: record[name] for name in kept}}
 
     labelled = read_records(paths).filter(lambda record: tf.reduce_any(record["label"] == tf.constant(list(index))))
-    try:
+    with named_fault(paths, read_records):
         rows = list(labelled.map(decode, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator())
-    except tf.errors.DataLossError as error:
-        raise InputError(f"{pathlib.Path(paths[0]).parent}: a record file is damaged; remove the folder") from error
     if not rows:
         raise InputError(f"{paths[0]}: no face carries one of the labels {', '.join(label_names)}")
 

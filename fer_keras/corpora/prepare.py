@@ -13,13 +13,11 @@ import threading
 import numpy as np
 
 from fer_keras.corpora.folds import assign_folds
+from fer_keras.corpora.record_folder import NOTES, claim_folder, write_manifest
 from fer_keras.corpora.shards import CROPPED, SHARD_SIZE, ShardWriter, plan_shards
 from fer_keras.errors import InputError
 from fer_keras.faces import make_detector
-from fer_keras.json_file import write_json
 
-MANIFEST_FILE = "manifest.json"
-_NOTES = ".notes"
 _IN_PROCESS = 4  # shards that are done before other processes have started
 
 
@@ -53,8 +51,9 @@ def prepare(corpus, out, faces="blaze_face", folds=10, workers=None, runner=None
     if faces != CROPPED:
         make_detector(faces)  # what is missing or misspelt is said before anything is written
     out = pathlib.Path(out)
-    _claim(out, corpus_fingerprint(corpus) + faces)
-    shards = plan_shards(list(enumerate(corpus.samples)), out, out / _NOTES, size=SHARD_SIZE)
+    other = "the faces of another or an older corpus, or found in another way"
+    claim_folder(out, corpus_fingerprint(corpus) + faces, "prepare", other)
+    shards = plan_shards(list(enumerate(corpus.samples)), out, out / NOTES, size=SHARD_SIZE)
     missing = [shard for shard in shards if not shard.is_whole()]
     if missing:
         for shard in missing:
@@ -68,7 +67,7 @@ def prepare(corpus, out, faces="blaze_face", folds=10, workers=None, runner=None
         else:
             _write_on_beam(shards, missing, writer, total, on_progress, runner, workers, runner_options)
     manifest = _manifest(corpus, shards, faces, folds)
-    _write_if_other(out / MANIFEST_FILE, manifest)
+    write_manifest(out, manifest)
     if not manifest["faces"]:
         path, reason = manifest["skipped"][0]
         raise InputError(f"no face was found in {manifest['pictures']} pictures; the first: {path}: {reason}")
@@ -95,36 +94,8 @@ def corpus_fingerprint(corpus):
     return digest.hexdigest()
 
 
-def _claim(out, fingerprint):
-    claim = out / ".fingerprint"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        # Of a run that was killed: a corpus half drawn, or the fingerprint half written.
-        others = [child.name for child in out.iterdir() if not child.name.startswith((".corpus.", "..fingerprint."))]
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written; expected a folder: {error.strerror}") from error
-    if not claim.exists():
-        if set(others) - {"corpus"}:  # where the built-in corpus is drawn
-            raise InputError(f"{out}: is not empty; expected a new folder, or one that `prepare` wrote")
-        write_json(claim, fingerprint)
-    elif claim.read_text() != json.dumps(fingerprint) + "\n":
-        raise InputError(
-            f"{out}: holds the faces of another or an older corpus, or found in another way; "
-            "choose another folder, or remove it"
-        )
-
-
 def _has_beam():
     return importlib.util.find_spec("apache_beam") is not None
-
-
-def _write_if_other(file, manifest):
-    try:
-        same = json.loads(file.read_text()) == manifest
-    except (OSError, ValueError):
-        same = False
-    if not same:
-        write_json(file, manifest)
 
 
 def _write_here(missing, writer, total, on_progress):

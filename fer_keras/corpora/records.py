@@ -31,6 +31,12 @@ FEATURES = {
 }
 
 _OPTIONS = tf.io.TFRecordOptions(compression_type="GZIP")
+_FAULTS = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,  # a folder
+    tf.errors.InvalidArgumentError,  # records of another kind
+    tf.errors.NotFoundError,
+)
 
 
 def make_record(image_encoded, sample, landmarks=None, mask_encoded=b""):
@@ -45,29 +51,45 @@ def make_record(image_encoded, sample, landmarks=None, mask_encoded=b""):
     Returns:
         A `tf.train.Example` as `FEATURES` describes.
     """
-
-    def text(*values):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode() for value in values]))
-
     features = {
-        "image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image_encoded])),
-        "label": text(sample.label),
-        "corpus": text(sample.corpus),
-        "subject": text(sample.subject),
-        "sequence": text(sample.sequence),
-        "frame": tf.train.Feature(int64_list=tf.train.Int64List(value=[sample.frame])),
-        "action_units": text(*sample.action_units),
-        "split": text(sample.split),
-        "attributes": text(*(f"{name}={value}" for name, value in sorted(sample.attributes.items()))),
-        "occlusion": text(sample.occlusion),
+        "image/encoded": bytes_feature(image_encoded),
+        "label": text_feature(sample.label),
+        "corpus": text_feature(sample.corpus),
+        "subject": text_feature(sample.subject),
+        "sequence": text_feature(sample.sequence),
+        "frame": int_feature(sample.frame),
+        "action_units": text_feature(*sample.action_units),
+        "split": text_feature(sample.split),
+        "attributes": text_feature(*(f"{name}={value}" for name, value in sorted(sample.attributes.items()))),
+        "occlusion": text_feature(sample.occlusion),
     }
     if mask_encoded:
-        features["occlusion/mask"] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[mask_encoded]))
+        features["occlusion/mask"] = bytes_feature(mask_encoded)
     if sample.votes:
-        features["label/votes"] = tf.train.Feature(float_list=tf.train.FloatList(value=sample.votes))
+        features["label/votes"] = float_feature(sample.votes)
     if landmarks is not None:
-        features["landmarks"] = tf.train.Feature(float_list=tf.train.FloatList(value=landmarks.reshape(-1)))
+        features["landmarks"] = float_feature(landmarks.reshape(-1))
     return tf.train.Example(features=tf.train.Features(feature=features))
+
+
+def bytes_feature(*values):
+    """A `tf.train.Feature` of byte strings."""
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def text_feature(*values):
+    """A `tf.train.Feature` of strings."""
+    return bytes_feature(*(value.encode() for value in values))
+
+
+def int_feature(*values):
+    """A `tf.train.Feature` of integers."""
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+
+def float_feature(values):
+    """A `tf.train.Feature` of a sequence of floats."""
+    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
 
 
 def write_records(path, records):
@@ -75,7 +97,7 @@ def write_records(path, records):
 
     Args:
         path: the file to write.
-        records: iterable of `tf.train.Example`, or of their serialized bytes.
+        records: iterable of `tf.train.Example` or `tf.train.SequenceExample`, or of their serialized bytes.
 
     Returns:
         The number of records written.
@@ -95,11 +117,12 @@ def write_records(path, records):
     return count
 
 
-def read_records(paths):
+def read_records(paths, names=tuple(FEATURES)):
     """Reads shards as parsed features.
 
     Args:
         paths: list of files, read in this order.
+        names: the features to read, some of `FEATURES`.
 
     Returns:
         A `tf.data.Dataset` of dicts as `FEATURES` describes, in file order.
@@ -107,9 +130,48 @@ def read_records(paths):
     Raises:
         InputError: there is no file.
     """
+    wanted = {name: FEATURES[name] for name in names}
+    return serialized_records(paths).map(lambda record: tf.io.parse_single_example(record, wanted))
+
+
+def serialized_records(paths):
+    """Reads shards as they are written, of faces or of sequences.
+
+    Args:
+        paths: list of files, read in this order.
+
+    Returns:
+        A `tf.data.Dataset` of scalar strings.
+
+    Raises:
+        InputError: there is no file.
+    """
     paths = [str(path) for path in paths]
     if not paths:
         raise InputError("no record files were given; `fer-keras prepare` writes them")
-    return tf.data.TFRecordDataset(paths, compression_type="GZIP").map(
-        lambda record: tf.io.parse_single_example(record, FEATURES)
-    )
+    return tf.data.TFRecordDataset(paths, compression_type="GZIP")
+
+
+@contextlib.contextmanager
+def named_fault(paths, read):
+    """While record files are read: says which of them is missing, damaged or of another kind.
+
+    Args:
+        paths: list of files.
+        read: function that was used to read them, from a list of files to a `tf.data.Dataset`.
+
+    Raises:
+        InputError: TensorFlow stopped at one of the files, or at a picture in them.
+    """
+    try:
+        yield
+    except _FAULTS as error:
+        for path in paths:
+            try:
+                for _ in read([path]):
+                    pass
+            except tf.errors.NotFoundError:
+                raise InputError(f"{path}: no such file; expected one that `fer-keras prepare` wrote") from None
+            except _FAULTS:
+                raise InputError(f"{path}: is damaged or holds something else; expected a whole record file") from None
+        raise InputError(f"{paths[0]}, or a file beside it, holds a picture that cannot be decoded") from error

@@ -28,12 +28,13 @@ SHARD_SIZE = 256  # pictures
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Samples and the files that their records, and notes about them, go to.
+    """What is written into one record file, and the files that the records, and notes about them, go to.
 
     Args:
         records: path of the record file.
-        notes: path of the JSON file with counts and skipped pictures, written after the records.
-        samples: tuple of pairs of the sample's place in the corpus and the `Sample`.
+        notes: path of the JSON file with what was found out, written after the records.
+        samples: tuple of what the records are made of; for faces pairs of the sample's place in the corpus and the
+            `Sample`.
     """
 
     records: str
@@ -47,7 +48,7 @@ class Shard:
     def is_whole(self):
         """Whether the notes are there, and the records are those that they are about."""
         try:
-            return self.read_notes()["sha256"] == _digest(self.records)
+            return self.read_notes()["sha256"] == digest(self.records)
         except (OSError, ValueError, KeyError):
             return False
 
@@ -56,8 +57,20 @@ class Shard:
         pathlib.Path(self.notes).unlink(missing_ok=True)
         remove_abandoned(self.records)
 
+    def write(self, records, notes):
+        """Writes the records, then the notes about them.
+
+        Args:
+            records: as for `write_records`.
+            notes: dict of plain data; `"sha256"`, of the record file, is added.
+        """
+        for path in (self.records, self.notes):
+            pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_records(self.records, records)
+        write_json(pathlib.Path(self.notes), {**notes, "sha256": digest(self.records)})
+
     def read_notes(self):
-        """The notes of a written shard, see `ShardWriter`."""
+        """The notes of a written shard, a dict, see `write`."""
         return json.loads(pathlib.Path(self.notes).read_text())
 
 
@@ -107,11 +120,7 @@ class ShardWriter:
                     places.append(place)
                 if on_picture:
                     on_picture()
-            for path in (shard.records, shard.notes):
-                pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-            write_records(shard.records, records)
-            notes = {"faces": places, "skipped": skipped, "sha256": _digest(shard.records)}
-            write_json(pathlib.Path(shard.notes), notes)
+            shard.write(records, {"faces": places, "skipped": skipped})
         return shard.read_notes()
 
     def record(self, sample):
@@ -170,19 +179,35 @@ def plan_shards(samples, directory, notes, name="faces", size=SHARD_SIZE):
     Returns:
         A list of `Shard`.
     """
-    starts = range(0, len(samples), size)
-    stems = [f"{name}-{number:05d}-of-{len(starts):05d}" for number in range(len(starts))]
+    groups = [samples[start : start + size] for start in range(0, len(samples), size)]
+    return name_shards(groups, directory, notes, name)
+
+
+def name_shards(groups, directory, notes, name):
+    """Gives every group of samples its files.
+
+    Args:
+        groups: list of lists of what records are made of.
+        directory: as for `plan_shards`.
+        notes: as for `plan_shards`.
+        name: as for `plan_shards`.
+
+    Returns:
+        A list of `Shard`.
+    """
+    stems = [f"{name}-{number:05d}-of-{len(groups):05d}" for number in range(len(groups))]
     return [
         Shard(
             str(pathlib.Path(directory, f"{stem}.tfrecord.gz")),
             str(pathlib.Path(notes, f"{stem}.json")),
-            tuple(samples[start : start + size]),
+            tuple(group),
         )
-        for stem, start in zip(stems, starts, strict=True)
+        for stem, group in zip(stems, groups, strict=True)
     ]
 
 
-def _digest(path):
+def digest(path):
+    """SHA-256 of a file, as hexadecimal text."""
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 

@@ -79,3 +79,16 @@ def test_prepared_landmarks_lie_in_the_crop(tiny_ck_plus, tmp_path):
     assert known.mean() > 0.9
     eyes = faces.landmarks[known][:, 36:48].mean(axis=1)
     np.testing.assert_allclose(eyes, np.tile([0.5, 0.26], (len(eyes), 1)), atol=0.03)
+
+
+def test_the_damaged_file_is_named(shard, tmp_path):
+    (tmp_path / "cut.tfrecord.gz").write_bytes(shard.read_bytes()[:-60])
+    with pytest.raises(InputError, match=r"cut\.tfrecord\.gz: is damaged"):
+        load_faces([shard, tmp_path / "cut.tfrecord.gz"], NAMES, 48, 1)
+
+
+def test_a_record_that_holds_no_picture(tmp_path):
+    sample = corpora.Sample("mine", "s1", "q1", "picture.png", label="happiness")
+    write_records(tmp_path / "faces", [make_record(b"no picture", sample)])
+    with pytest.raises(InputError, match="faces, or a file beside it, holds a picture that cannot be decoded"):
+        load_faces([tmp_path / "faces"], NAMES, 48, 1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fer_keras.corpora.corpus import Sample
-from fer_keras.corpora.records import make_record, read_records, write_records
+from fer_keras.corpora.records import make_record, named_fault, read_records, write_records
 from fer_keras.errors import InputError
 
 SAMPLE = Sample(
@@ -50,3 +50,38 @@ def test_failed_write_leaves_nothing_and_keeps_what_was_there(tmp_path):
 def test_no_files():
     with pytest.raises(InputError, match="no record files"):
         read_records([])
+
+
+def test_some_features_alone(tmp_path):
+    write_records(tmp_path / "faces", [make_record(b"png", SAMPLE)])
+    (record,) = read_records([tmp_path / "faces"], ("subject", "frame")).as_numpy_iterator()
+    assert record == {"subject": b"S005", "frame": 11}
+
+
+@pytest.mark.parametrize("harm", ["cut", "other", "flipped", "gone", "folder", "text"])
+def test_the_file_at_fault_is_named(tmp_path, harm):
+    noise = np.random.default_rng(0)
+    paths = [tmp_path / name for name in ("first", "second", "third")]
+    for path in paths:
+        write_records(path, [make_record(noise.bytes(300), SAMPLE) for _ in range(5)])
+    whole = paths[1].read_bytes()
+    paths[1].unlink()
+    if harm == "cut":
+        paths[1].write_bytes(whole[: len(whole) // 2])
+    elif harm == "flipped":
+        paths[1].write_bytes(whole[:900] + bytes([whole[900] ^ 255]) + whole[901:])
+    elif harm == "other":
+        write_records(paths[1], [b"no record"])
+    elif harm == "folder":
+        paths[1].mkdir()
+    elif harm == "text":
+        paths[1].write_text("path,label")
+    expected = "no such file" if harm == "gone" else "is damaged or holds something else"
+    with pytest.raises(InputError, match=f"second: {expected}"), named_fault(paths, read_records):
+        list(read_records(paths))
+
+
+def test_other_faults_are_not_blamed_on_a_file(tmp_path):
+    write_records(tmp_path / "faces", [make_record(b"png", SAMPLE)])
+    with pytest.raises(ZeroDivisionError), named_fault([tmp_path / "faces"], read_records):
+        1 / 0  # noqa: B018
