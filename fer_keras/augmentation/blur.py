@@ -5,7 +5,7 @@ import tensorflow as tf
 from fer_keras.augmentation.draws import uniform
 
 
-def blur_faces(images, seed, most):
+def blur_faces(images, seed, most, frames=1):
     """Blurs every picture with a Gaussian whose radius is drawn for it.
 
     The standard deviation is uniform from 0 to `most` times the width. The weights are normalised over the pixels
@@ -15,6 +15,7 @@ def blur_faces(images, seed, most):
         images: float32 tensor of shape `(batch, height, width, channels)`, values 0-255.
         seed: int tensor of shape `(2,)`.
         most: float ≥ 0, the largest standard deviation as a share of the width; 0 leaves the pictures as they are.
+        frames: int or int scalar, how many successive pictures share their draws.
 
     Returns:
         A float32 tensor of the same shape, values 0-255.
@@ -22,7 +23,7 @@ def blur_faces(images, seed, most):
     if not most:
         return images
     count, height, width = tf.shape(images)[0], tf.shape(images)[1], tf.shape(images)[2]
-    sigma = uniform((count, 1, 1), seed, 0.0) * (most * tf.cast(width, tf.float32))
+    sigma = tf.repeat(uniform((count // frames, 1, 1), seed, 0.0), frames, axis=0) * (most * tf.cast(width, tf.float32))
     # Both passes as products with banded matrices: one compiled operation, whatever the radius of each picture.
     images = tf.einsum("bij,bjwc->biwc", _weights(height, sigma), images)
     return tf.einsum("bij,bhjc->bhic", _weights(width, sigma), images)

@@ -5,7 +5,7 @@ import tensorflow as tf
 from fer_keras.augmentation.draws import uniform
 
 
-def vary_colour(images, seed, strength):
+def vary_colour(images, seed, strength, frames=1):
     """Varies the light of every picture.
 
     For draws u₁, u₂, u₃ in [-1, 1) a value v in [0, 255] becomes `255 (v / 255)^((1 + gamma)^u₁)`, then
@@ -16,13 +16,14 @@ def vary_colour(images, seed, strength):
         images: float32 tensor of shape `(batch, height, width, channels)`, values 0-255.
         seed: int tensor of shape `(2,)`.
         strength: an `AugmentationStrength`.
+        frames: int or int scalar, how many successive pictures share their draws.
 
     Returns:
         A float32 tensor of the same shape, values 0-255.
     """
     if not (strength.gamma or strength.contrast or strength.brightness):
         return images
-    draws = uniform((3, tf.shape(images)[0], 1, 1, 1), seed)
+    draws = tf.repeat(uniform((3, tf.shape(images)[0] // frames, 1, 1, 1), seed), frames, axis=1)
     if strength.gamma:
         images = 255.0 * tf.pow(images / 255.0, tf.pow(1.0 + strength.gamma, draws[0]))
     if strength.contrast:
