@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from fer_keras.corpora.records import FEATURES
 from fer_keras.errors import InputError
+from fer_keras.export.video_signatures import add_video_signatures
 from fer_keras.faces.decode import decode_faces
+from fer_keras.models import VideoEmotion
 
 
 def export_saved_model(model, directory):
@@ -27,8 +29,20 @@ def export_saved_model(model, directory):
     Of a model with a key-point angle map the first two take `landmarks` as well, float32 `(batch, 68, 2)`, x and y in
     [0, 1] of the crop, zeros where none were found; the third reads them from the records.
 
+    Of a `VideoEmotion`:
+
+    - `serving_default` and `serve_video`: `frames`, string `(batch, frames)` of encoded face crops, padded with `""`,
+      and `lengths`, int32 `(batch,)` → as above, and `attention`, float32 `(batch, frames)`.
+    - `serve_tensor`: `frames`, float32 `(batch, frames, height, width, channels)`, and `lengths` → the same.
+    - `serve_stream`: `image`, string `(batch,)`, the next frame of every stream, and the state of the streams →
+      the answer so far, `attention` over the latest frames, and the next state. The state is in the client's hands: it
+      sends back every output whose name begins with `state_`, and zeros for a stream's first frame.
+
+    With a key-point angle map these take `landmarks` as well, `(batch, frames, 68, 2)` or, in a stream, `(batch, 68,
+    2)`; and in a stream `reference`, the landmarks of its first frame, where the model compares with that.
+
     Args:
-        model: a `JointSupervision`, such as `AlexNetEmotion`.
+        model: a `JointSupervision`, such as `AlexNetEmotion` or `VideoEmotion`.
         directory: the folder to write; it must not exist.
 
     Raises:
@@ -37,8 +51,23 @@ def export_saved_model(model, directory):
     directory = pathlib.Path(directory)
     if directory.exists():
         raise InputError(f"{directory}: exists; expected the name of a new folder")
-    inference = model.inference_model()
     names = tf.constant(model.label_names)
+
+    def named(probabilities):
+        return {
+            "probabilities": probabilities,
+            "label": tf.gather(names, tf.argmax(probabilities, axis=-1)),
+            "label_names": tf.repeat(names[None], tf.shape(probabilities)[0], axis=0),
+        }
+
+    archive = keras.export.ExportArchive()
+    (add_video_signatures if isinstance(model, VideoEmotion) else _add_face_signatures)(archive, model, named)
+    archive.write_out(str(directory), verbose=False)
+
+
+def _add_face_signatures(archive, model, named):
+    """Adds the signatures of a model of single faces."""
+    inference = model.inference_model()
     points, features = [], {"image/encoded": FEATURES["image/encoded"]}
     if model.takes_landmarks:
         points.append(tf.TensorSpec([None, 68, 2], tf.float32, name="landmarks"))
@@ -46,12 +75,7 @@ def export_saved_model(model, directory):
 
     def serve_tensor(face, landmarks=None):
         inputs = face if landmarks is None else {"face": face, "landmarks": landmarks}
-        probabilities = keras.ops.softmax(inference(inputs, training=False))
-        return {
-            "probabilities": probabilities,
-            "label": tf.gather(names, tf.argmax(probabilities, axis=-1)),
-            "label_names": tf.repeat(names[None], tf.shape(probabilities)[0], axis=0),
-        }
+        return named(keras.ops.softmax(inference(inputs, training=False)))
 
     def serve_image(image, landmarks=None):
         return serve_tensor(tf.cast(decode_faces(image, *model.face_shape), tf.float32), landmarks)
@@ -62,13 +86,11 @@ def export_saved_model(model, directory):
         answers = serve_image(parsed["image/encoded"], *landmarks)
         return {"classes": answers["label_names"], "scores": answers["probabilities"]}
 
-    archive = keras.export.ExportArchive()
     archive.track(inference)
     archive.add_endpoint("serving_default", serve_image, [tf.TensorSpec([None], tf.string, name="image"), *points])
     face = tf.TensorSpec([None, *model.face_shape], tf.float32, name="face")
     archive.add_endpoint("serve_tensor", serve_tensor, [face, *points])
     archive.add_endpoint("serve_examples", serve_examples, [tf.TensorSpec([None], tf.string, name="examples")])
-    archive.write_out(str(directory), verbose=False)
 
 
 def export_version(model, base_path):

@@ -2,6 +2,9 @@
 
 from fer_keras.layers.attention_pooling import AttentionPooling
 from fer_keras.layers.center_loss import CenterLoss
+from fer_keras.layers.frame_encoder import FrameEncoder
+from fer_keras.layers.frame_mask import FrameMask
+from fer_keras.layers.frame_pooling import FramePooling
 from fer_keras.layers.irnn import IRNN, IRNNCell, SpectralBound
 from fer_keras.layers.island_loss import IslandLoss
 from fer_keras.layers.key_point_angles import KEY_POINT_TRIPLETS, KeyPointAngles
@@ -13,6 +16,9 @@ __all__ = [
     "KEY_POINT_TRIPLETS",
     "AttentionPooling",
     "CenterLoss",
+    "FrameEncoder",
+    "FrameMask",
+    "FramePooling",
     "IRNNCell",
     "IslandLoss",
     "KeyPointAngles",

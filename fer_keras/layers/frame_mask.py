@@ -1,8 +1,30 @@
-"""Checks of sequences and of the masks of their frames."""
+"""Which frames of padded sequences count, and checks of sequences and masks."""
 
+import keras
 from keras import ops
 
 from fer_keras.layers.arguments import fits
+
+
+@keras.saving.register_keras_serializable("fer_keras")
+class FrameMask(keras.layers.Layer):
+    """Makes the mask of padded sequences from their lengths.
+
+    Call arguments:
+        sequences: tensor of shape `(batch, frames, ...)`.
+        lengths: int tensor of shape `(batch,)`, how many frames count, from the first.
+
+    Returns:
+        A bool tensor of shape `(batch, frames)`, true for frames that count.
+    """
+
+    def call(self, sequences, lengths):
+        """Returns the mask."""
+        return ops.arange(ops.shape(sequences)[1], dtype="int32") < ops.cast(lengths, "int32")[:, None]
+
+    def compute_output_spec(self, sequences, lengths):
+        """Returns the shape and type of the mask."""
+        return keras.KerasTensor(sequences.shape[:2], "bool")
 
 
 def require_sequences(layer, shape):

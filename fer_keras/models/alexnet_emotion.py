@@ -10,7 +10,13 @@ _LANDMARKS_DROPPED = 0.2  # share of training faces whose angle map is left empt
 
 
 def alexnet_emotion_backbone(
-    image_size=48, channels=1, width=1.0, dropout=0.3, angle_map=False, name="alexnet_emotion_backbone"
+    image_size=48,
+    channels=1,
+    width=1.0,
+    dropout=0.3,
+    angle_map=False,
+    angle_reference=False,
+    name="alexnet_emotion_backbone",
 ):
     """The convolutional network up to FC7.
 
@@ -24,6 +30,8 @@ def alexnet_emotion_backbone(
         dropout: float, rate before FC6 and FC7.
         angle_map: bool, whether the face's key-point angle map (`KeyPointAngles`, the layer `angles`) is stacked on its
             picture as one more channel. The model then takes a dict of `face` and `landmarks`.
+        angle_reference: bool, whether the dict also has `reference`, the landmarks of each face's neutral or first
+            frame, to take the changes of angles against, instead of the mean of training faces.
         name: string, name of the model.
 
     Returns:
@@ -48,7 +56,11 @@ def alexnet_emotion_backbone(
     if angle_map:
         landmarks = keras.Input((68, 2), name="landmarks")
         inputs = {"face": faces, "landmarks": landmarks}
-        angles = KeyPointAngles(image_size, drop_rate=_LANDMARKS_DROPPED, name="angles")(landmarks)
+        if angle_reference:
+            inputs["reference"] = keras.Input((68, 2), name="reference")
+        angles = KeyPointAngles(image_size, drop_rate=_LANDMARKS_DROPPED, name="angles")(
+            landmarks, inputs.get("reference")
+        )
         x = layers.Concatenate(name="face_and_angles")([x, angles])
     x = block(x, 1, 24, 5, pool=True)
     x = block(x, 2, 40, 3, pool=True)
@@ -123,6 +135,11 @@ class AlexNetEmotion(JointSupervision):
         }
         backbone = alexnet_emotion_backbone(**self._options)
         super().__init__(backbone, label_names, metric_loss, metric_weight, head, **kwargs)
+
+    @property
+    def backbone_options(self):
+        """What `alexnet_emotion_backbone` made this model's backbone from, a dict."""
+        return dict(self._options)
 
     def get_config(self):
         """Returns the model's configuration."""

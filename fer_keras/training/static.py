@@ -367,12 +367,6 @@ def training_batches(faces, config, batch_size, first_epoch=0):
     """
     images, targets = tf.constant(faces.images), tf.constant(_targets(faces, config))
     landmarks = tf.constant(faces.landmarks) if config.angle_map else None
-    steps = len(faces) // batch_size
-
-    def epoch_batches(epoch):
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(faces)), tf.stack([config.seed, epoch]))
-        rows = tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
-        return rows.enumerate(tf.cast(epoch, tf.int64) * steps)
 
     def gather(step, rows):
         batch = tf.gather(images, rows)
@@ -385,5 +379,29 @@ def training_batches(faces, config, batch_size, first_epoch=0):
         inputs = batch if points is None else {"face": batch, "landmarks": points}
         return inputs, tf.gather(targets, rows)
 
-    epochs = tf.data.Dataset.range(first_epoch, config.epochs, output_type=tf.int32)
-    return epochs.flat_map(epoch_batches).map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    rows = ordered_rows(len(faces), batch_size, config.seed, config.epochs, first_epoch)
+    return rows.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def ordered_rows(count, batch_size, seed, epochs, first_epoch=0):
+    """Which rows go into every step of all epochs, each epoch in its own order.
+
+    Args:
+        count: int, number of rows.
+        batch_size: int; what is left over at the end of an epoch waits for the next order.
+        seed: int.
+        epochs: int, the epoch to stop before.
+        first_epoch: int, the epoch to start with.
+
+    Returns:
+        A `tf.data.Dataset` of pairs of the step's number, int64, counted from the first epoch, and int32 rows of shape
+        `(batch_size,)`. An epoch's order depends on the seed and its number alone.
+    """
+    steps = count // batch_size
+
+    def epoch_batches(epoch):
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), tf.stack([seed, epoch]))
+        rows = tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
+        return rows.enumerate(tf.cast(epoch, tf.int64) * steps)
+
+    return tf.data.Dataset.range(first_epoch, epochs, output_type=tf.int32).flat_map(epoch_batches)

@@ -1,0 +1,79 @@
+"""Signatures of video models: a whole clip at once, or frame by frame with the state in the client's hands."""
+
+import keras
+import tensorflow as tf
+
+from fer_keras.faces.decode import decode_faces
+
+STREAM_WINDOW = 32
+"""How many of the latest frames the attention of `serve_stream` looks back over."""
+
+
+def add_video_signatures(archive, model, named):
+    """Adds the signatures of a video model to an archive, see `export_saved_model`.
+
+    Args:
+        archive: a `keras.export.ExportArchive`.
+        model: a `VideoEmotion`.
+        named: callable that makes the answer, a dict, from probabilities `(batch, K)`.
+    """
+    archive.track(model.backbone)
+    archive.track(model.head)
+    face = model.face_shape
+    points, point = [], []
+    if model.takes_landmarks:
+        points.append(tf.TensorSpec([None, None, 68, 2], tf.float32, name="landmarks"))
+        point.append(tf.TensorSpec([None, 68, 2], tf.float32, name="landmarks"))
+    if model.takes_reference:
+        point.append(tf.TensorSpec([None, 68, 2], tf.float32, name="reference"))
+
+    def serve_tensor(frames, lengths, landmarks=None):
+        inputs = {"frames": frames, "lengths": lengths, **({} if landmarks is None else {"landmarks": landmarks})}
+        answers = model.attend(inputs)
+        return {**named(keras.ops.softmax(answers["logits"])), "attention": answers["attention"]}
+
+    def serve_video(frames, lengths, landmarks=None):
+        faces = _decode(tf.reshape(frames, (-1,)), face)
+        faces = tf.reshape(faces, tf.concat([tf.shape(frames), face], axis=0))
+        return serve_tensor(faces, lengths, *([] if landmarks is None else [landmarks]))
+
+    def serve_stream(image, state_window, state_count, *rest):
+        recurrent, more = list(rest[: len(states)]), rest[len(states) :]
+        faces = _decode(image, face)
+        if more:
+            faces = {"face": faces, **dict(zip(("landmarks", "reference"), more, strict=False))}
+        state = {"recurrent": recurrent, "window": state_window, "count": state_count}
+        logits, attention, state = model.step(model.encode(faces), state)
+        return {
+            **named(keras.ops.softmax(logits)),
+            "attention": attention,
+            "state_window": state["window"],
+            "state_count": state["count"],
+            **{f"state_recurrent_{number}": tensor for number, tensor in enumerate(state["recurrent"])},
+        }
+
+    clip = [tf.TensorSpec([None, None], tf.string, name="frames"), tf.TensorSpec([None], tf.int32, name="lengths")]
+    pixels = tf.TensorSpec([None, None, *face], tf.float32, name="frames")
+    start = model.initial_state(1, STREAM_WINDOW)
+    states = [
+        tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name=f"state_recurrent_{number}")
+        for number, tensor in enumerate(start["recurrent"])
+    ]
+    stream = [
+        tf.TensorSpec([None], tf.string, name="image"),
+        tf.TensorSpec([None, *start["window"].shape[1:]], start["window"].dtype, name="state_window"),
+        tf.TensorSpec([None], tf.int32, name="state_count"),
+        *states,
+        *point,
+    ]
+    archive.add_endpoint("serving_default", serve_video, [*clip, *points])
+    archive.add_endpoint("serve_video", serve_video, [*clip, *points])
+    archive.add_endpoint("serve_tensor", serve_tensor, [pixels, clip[1], *points])
+    archive.add_endpoint("serve_stream", serve_stream, stream)
+
+
+def _decode(encoded, face):
+    """Faces of encoded crops; an empty string, as in padding, gives a black one."""
+    blank = tf.io.encode_png(tf.zeros((1, 1, 1), tf.uint8))
+    encoded = tf.where(tf.strings.length(encoded) > 0, encoded, blank)
+    return tf.cast(decode_faces(encoded, *face), tf.float32)

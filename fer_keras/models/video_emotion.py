@@ -1,0 +1,296 @@
+"""Expression from clips: a network for faces, an IRNN over their features, attention over its states."""
+
+import keras
+from keras import ops
+
+from fer_keras.layers import IRNN, AttentionPooling, FrameEncoder, FrameMask, FramePooling
+from fer_keras.models.alexnet_emotion import AlexNetEmotion, alexnet_emotion_backbone
+from fer_keras.models.joint_supervision import JointSupervision
+
+RECURRENCES = ("irnn", "lstm", "gru", "none")
+POOLINGS = ("attention", "mean", "last")
+
+
+@keras.saving.register_keras_serializable("fer_keras")
+class VideoEmotion(JointSupervision):
+    """Classifies clips of a face: frame encoder, recurrence, pooling over frames, classifier (Ge et al. 2022).
+
+    The encoder makes a feature of every frame, the recurrence (by default an IRNN) a state, the pooling (by default
+    attention with the last state as query) one feature of the clip, `f_v = Σ ξ_t h_t`, and the head logits. The cost
+    grows with the number of frames, not with its square. Frames beyond a clip's length change nothing.
+
+    It is a `JointSupervision`: `fit`, `evaluate`, `predict`, metric losses on `f_v`, presets.
+
+    Args:
+        encoder: a functional model from faces `(n, height, width, channels)`, or a dict of `face` and `landmarks`, to
+            features `(n, d)`, such as `AlexNetEmotion(...).backbone`.
+        label_names: sequence of K class names, in the order of the outputs.
+        recurrence: `"irnn"`, `"lstm"`, `"gru"`, or `"none"` to pool the features themselves.
+        pooling: `"attention"`, or what the paper compares it with: `"mean"` of the states, or the `"last"` one.
+        units: int, size of the recurrent state; with `"none"` that of the features.
+        dropout: float, rate before the recurrence and before the head.
+        fine_tune: bool, whether `fit` trains the encoder as well. Its batch statistics stay.
+        metric_loss: see `JointSupervision`.
+        metric_weight: see `JointSupervision`.
+        head: see `JointSupervision`.
+        **kwargs: passed to `keras.Model`.
+
+    Call arguments:
+        inputs: dict of `frames`, raw pixels 0-255 of aligned faces, `(batch, frames, height, width, channels)`;
+            `lengths`, int `(batch,)`, how many of the frames count, from the first; and with an encoder that takes
+            landmarks `landmarks`, `(batch, frames, 68, 2)` in [0, 1] of the crop, zeros where none were found.
+
+    Returns:
+        Logits, float32 `(batch, K)`.
+
+    Raises:
+        ValueError: an argument is none of its values, or the parts do not fit together.
+
+    Example:
+    >>> frame_model = AlexNetEmotion.from_preset("alexnet_emotion_fer2013")
+    >>> model = VideoEmotion.from_frame_model(frame_model)
+    >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    >>> model.fit({"frames": frames, "lengths": lengths}, labels)
+    >>> model.attend({"frames": frames, "lengths": lengths})["attention"]
+
+    Reference:
+        - Ge et al., Facial expression recognition based on deep learning, CMPB 2022, equations 7 to 9.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        label_names,
+        recurrence="irnn",
+        pooling="attention",
+        units=128,
+        dropout=0.3,
+        fine_tune=False,
+        metric_loss=None,
+        metric_weight=0.01,
+        head=None,
+        **kwargs,
+    ):
+        for name, value, known in (("recurrence", recurrence, RECURRENCES), ("pooling", pooling, POOLINGS)):
+            if value not in known:
+                raise ValueError(f"`{name}` must be one of {', '.join(known)}. Received: {name}={value!r}")
+        if not getattr(encoder, "inputs", None) or len(encoder.output_shape) != 2:
+            raise ValueError(
+                "`encoder` must be a functional model from faces to features of shape (n, d). "
+                f"Received: {encoder} with outputs {getattr(encoder, 'output_shape', None)}"
+            )
+        self._options = {
+            "recurrence": recurrence,
+            "pooling": pooling,
+            "units": units,
+            "dropout": dropout,
+            "fine_tune": bool(fine_tune),
+        }
+        temporal = _temporal(encoder.output_shape[-1], recurrence, pooling, units, dropout)
+        super().__init__(_backbone(encoder, temporal), label_names, metric_loss, metric_weight, head, **kwargs)
+        encoder.trainable = bool(fine_tune)
+
+    @classmethod
+    def from_frame_model(cls, model, label_names=None, angle_reference="training", **options):
+        """Makes a video model around a trained model of single faces, which is copied.
+
+        Args:
+            model: a `JointSupervision`, such as an `AlexNetEmotion`.
+            label_names: names of the clips' classes; by default the model's.
+            angle_reference: what the angles of the key-point angle map are compared with, where the model has one:
+                `"training"`, the mean of the faces that it was trained on, as it learnt; or `"first"`, the first frame
+                of the clip. An encoder that learnt the one reads the other worse until it is fine-tuned.
+            **options: passed to `VideoEmotion`.
+
+        Returns:
+            A `VideoEmotion` with an untrained temporal part.
+
+        Raises:
+            ValueError: `angle_reference="first"` for a model that has no angle map.
+        """
+        if angle_reference not in ("training", "first"):
+            raise ValueError(f'`angle_reference` must be "training" or "first". Received: {angle_reference!r}')
+        if angle_reference == "training":
+            encoder = model.backbone.__class__.from_config(model.backbone.get_config())
+        elif isinstance(model, AlexNetEmotion) and model.takes_landmarks:
+            encoder = alexnet_emotion_backbone(**model.backbone_options, angle_reference=True)
+        else:
+            raise ValueError('`angle_reference="first"` needs an AlexNetEmotion with angle_map=True')
+        encoder.set_weights(model.backbone.get_weights())
+        return cls(encoder, label_names or model.label_names, **options)
+
+    @property
+    def encoder(self):
+        """The network for single faces."""
+        return self.backbone.get_layer("frame_encoder").network
+
+    @property
+    def temporal(self):
+        """The functional model from `features` and `lengths` to `feature` and `attention`."""
+        return self.backbone.get_layer("temporal")
+
+    @property
+    def _cell(self):
+        """One step of the recurrence, `None` without one."""
+        if self._options["recurrence"] == "none":
+            return None
+        return self.temporal.get_layer("recurrence").cell
+
+    @property
+    def face_shape(self):
+        """Shape of one face that the model takes: `(height, width, channels)`."""
+        return tuple({tensor.name: tensor for tensor in self.backbone.inputs}["frames"].shape[2:])
+
+    @property
+    def takes_reference(self):
+        """Whether `encode` takes `reference`, the landmarks of the clip's first frame."""
+        return any(tensor.name == "reference" for tensor in self.encoder.inputs)
+
+    def attend(self, inputs):
+        """Answers, and says how much each frame counted.
+
+        Args:
+            inputs: as for a call.
+
+        Returns:
+            A dict of `logits`, float32 `(batch, K)`, and `attention`, float32 `(batch, frames)`, weights in [0, 1] that
+            sum to 1; 0 beyond a clip's length.
+        """
+        frames, lengths = ops.convert_to_tensor(inputs["frames"]), ops.convert_to_tensor(inputs["lengths"])
+        mask = ops.arange(ops.shape(frames)[1]) < ops.cast(lengths, "int32")[:, None]
+        more = [ops.convert_to_tensor(inputs["landmarks"])] if self.takes_landmarks else []
+        features = self.backbone.get_layer("frame_encoder")(frames, mask, *more)
+        logits, attention = self.classify_features(features, lengths)
+        return {"logits": logits, "attention": attention}
+
+    def encode(self, faces):
+        """Features of single frames, to be kept and classified later.
+
+        Args:
+            faces: what the encoder takes: a tensor of shape `(n, height, width, channels)`, raw pixels 0-255, or a dict
+                of it, `face`, of `landmarks`, `(n, 68, 2)`, and where `takes_reference` of `reference`, `(n, 68, 2)`.
+
+        Returns:
+            A tensor of shape `(n, d)`.
+        """
+        return self.encoder(faces, training=False)
+
+    def classify_features(self, features, lengths):
+        """The temporal part alone.
+
+        Args:
+            features: float tensor of shape `(batch, frames, d)`, see `encode`.
+            lengths: int tensor of shape `(batch,)`.
+
+        Returns:
+            A pair of logits, float32 `(batch, K)`, and attention, float32 `(batch, frames)`.
+        """
+        inputs = {"features": ops.convert_to_tensor(features), "lengths": ops.convert_to_tensor(lengths)}
+        answers = self.temporal(inputs, training=False)
+        return self.head(answers["feature"]), ops.cast(answers["attention"], "float32")
+
+    def feature_model(self):
+        """The part behind the encoder as a classifier of its own, for training on features that are kept.
+
+        Returns:
+            A `JointSupervision` that takes a dict of `features`, `(batch, frames, d)`, and `lengths`, `(batch,)`. It
+            shares head, temporal part and metric loss with this model: what it learns, this model knows.
+        """
+        backbone = keras.Model(self.temporal.input, self.temporal.output["feature"], name="temporal_feature")
+        return JointSupervision(backbone, self.label_names, self.metric_loss, self.metric_weight, self.head)
+
+    def initial_state(self, batch_size=1, window=32):
+        """The state before the first frame of a stream; it does not grow with the stream.
+
+        Args:
+            batch_size: int, streams side by side.
+            window: int ≥ 1, how many of the latest frames attention looks back over. While a stream is no longer than
+                that, `step` answers as the whole model does for the frames so far.
+
+        Returns:
+            A dict of `recurrent`, a list of tensors `(batch, units)`; `window`, the latest states, `(batch, window,
+            units)`; and `count`, int32 `(batch,)`, how many of them there are.
+        """
+        if window < 1:
+            raise ValueError(f"`window` must be at least 1. Received: window={window}")
+        recurrent = [] if self._cell is None else self._cell.get_initial_state(batch_size=batch_size)
+        dimension = self.temporal.output["feature"].shape[-1]
+        return {
+            "recurrent": list(recurrent) if isinstance(recurrent, (list, tuple)) else [recurrent],
+            "window": ops.zeros((batch_size, window, dimension), self.compute_dtype),
+            "count": ops.zeros((batch_size,), "int32"),
+        }
+
+    def step(self, features, state):
+        """Takes one more frame of every stream.
+
+        Args:
+            features: tensor of shape `(batch, d)`, see `encode`.
+            state: what `initial_state` or the last `step` gave.
+
+        Returns:
+            A triple of logits, float32 `(batch, K)`; attention, float32 `(batch, window)`, the latest frame last; and
+            the next state.
+        """
+        recurrent = state["recurrent"]
+        output = features = ops.cast(features, self.compute_dtype)
+        if self._cell is not None:
+            output, recurrent = self._cell(features, recurrent)
+        window = ops.concatenate([state["window"][:, 1:], ops.cast(output, self.compute_dtype)[:, None]], axis=1)
+        size = window.shape[1]
+        count = ops.minimum(state["count"] + 1, size)
+        mask = ops.arange(size) >= size - count[:, None]
+        feature, attention = self.temporal.get_layer("pooling")(window, mask=mask)
+        state = {"recurrent": list(recurrent), "window": window, "count": count}
+        return self.head(feature), ops.cast(attention, "float32"), state
+
+    def get_config(self):
+        """Returns the model's configuration."""
+        config = super().get_config()
+        del config["backbone"]  # made of the encoder and the options
+        return {**config, **self._options, "encoder": keras.saving.serialize_keras_object(self.encoder)}
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the model from `get_config`'s result."""
+        return super().from_config({**config, "encoder": keras.saving.deserialize_keras_object(config["encoder"])})
+
+
+def _temporal(dimension, recurrence, pooling, units, dropout):
+    """Functional model from features and lengths to the clip's feature and the frames' weights."""
+    layers = keras.layers
+    features = keras.Input((None, dimension), name="features")
+    lengths = keras.Input((), dtype="int32", name="lengths")
+    mask = FrameMask(name="mask")(features, lengths)
+    states = layers.Dropout(dropout, name="features_dropout")(features)
+    if recurrence != "none":
+        kind = {"irnn": IRNN, "lstm": layers.LSTM, "gru": layers.GRU}[recurrence]
+        # U would let states of long clips explode; within 1 they grow no faster than their inputs add up.
+        options = {"recurrent_bound": 1.0} if recurrence == "irnn" else {}
+        states = kind(units, return_sequences=True, name="recurrence", **options)(states, mask=mask)
+    if pooling == "attention":
+        pool = AttentionPooling(return_weights=True, name="pooling")
+    else:
+        pool = FramePooling(pooling, name="pooling")
+    feature, attention = pool(states, mask=mask)
+    feature = layers.Dropout(dropout, name="feature_dropout")(feature)
+    return keras.Model(
+        {"features": features, "lengths": lengths}, {"feature": feature, "attention": attention}, name="temporal"
+    )
+
+
+def _backbone(encoder, temporal):
+    """Functional model from frames and lengths to the clip's feature."""
+    shapes = {tensor.name: tensor.shape[1:] for tensor in encoder.inputs}
+    face = shapes.get("face", encoder.inputs[0].shape[1:])
+    inputs = {
+        "frames": keras.Input((None, *face), name="frames"),
+        "lengths": keras.Input((), dtype="int32", name="lengths"),
+    }
+    if "landmarks" in shapes:
+        inputs["landmarks"] = keras.Input((None, 68, 2), name="landmarks")
+    mask = FrameMask(name="frame_mask")(inputs["frames"], inputs["lengths"])
+    more = [inputs["landmarks"]] if "landmarks" in inputs else []
+    features = FrameEncoder(encoder, name="frame_encoder")(inputs["frames"], mask, *more)
+    outputs = temporal({"features": features, "lengths": inputs["lengths"]})
+    return keras.Model(inputs, outputs["feature"], name="video_emotion_backbone")
