@@ -106,7 +106,11 @@ def load_faces(paths, label_names, image_size, channels):
         label_names=tuple(label_names),
         landmarks=np.stack([row["landmarks"].reshape(68, 2) for row in rows]),
         votes=_votes_among(label_names, np.stack([row["label/votes"] for row in rows])),
-        attributes={"split": np.array(text("split")), "occlusion": np.array(text("occlusion")), **_attributes(rows)},
+        attributes={
+            "split": np.array(text("split")),
+            "occlusion": np.array(text("occlusion")),
+            **stated_attributes(rows),
+        },
     )
 
 
@@ -115,7 +119,15 @@ def _votes_among(label_names, votes):
     return among / np.maximum(among.sum(axis=1, keepdims=True), np.finfo("float32").tiny)
 
 
-def _attributes(rows):
+def stated_attributes(rows):
+    """What a corpus states besides, by name.
+
+    Args:
+        rows: list of n records as NumPy, with their `"attributes"`.
+
+    Returns:
+        A dict of name to an array of n strings, `""` where a record states nothing.
+    """
     stated = [dict(pair.decode().split("=", 1) for pair in row["attributes"]) for row in rows]
     names = sorted(set().union(*stated))
     return {name: np.array([one.get(name, "") for one in stated]) for name in names}
