@@ -14,7 +14,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 __version__ = "0.1.0"
 
 # Loaded on first use, so that the command line answers `--help` before TensorFlow is imported.
-_SUBPACKAGES = ("corpora", "evaluation", "faces", "layers", "losses", "models", "testing", "training")
+_SUBPACKAGES = ("corpora", "evaluation", "faces", "layers", "losses", "models", "testing", "training", "video")
 _PUBLIC = {
     "AlexNetEmotion": "fer_keras.models",
     "CenterLoss": "fer_keras.layers",

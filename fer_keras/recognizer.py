@@ -10,8 +10,8 @@ import tensorflow as tf
 from fer_keras.errors import InputError
 from fer_keras.faces.align import align_face, align_landmarks
 from fer_keras.faces.blaze_face import BlazeFace
-from fer_keras.faces.decode import decode_faces
-from fer_keras.faces.image import encode_png, read_image
+from fer_keras.faces.image import read_image
+from fer_keras.models.crop_inputs import encode_crops, model_inputs, reads_sequences, stack_landmarks
 from fer_keras.models.preset import load_preset
 
 UNCERTAIN = "uncertain"
@@ -38,8 +38,8 @@ class Recognizer:
     """Finds faces, aligns them and reads their expression.
 
     Args:
-        model: a `JointSupervision`, such as `AlexNetEmotion`. One with a key-point angle map gets the landmarks that
-            the detector finds.
+        model: a `JointSupervision`, such as `AlexNetEmotion`, or a `VideoEmotion`, for which a picture is a clip of one
+            frame. One with a key-point angle map gets the landmarks that the detector finds.
         min_confidence: float in [0, 1]; a face whose best probability is below gets the label `"uncertain"`.
         detector: a `fer_keras.faces.FaceDetector`; the default is `BlazeFace`.
 
@@ -110,7 +110,7 @@ class Recognizer:
             InputError: the landmarks have another shape.
         """
         # In one graph: called op by op, decoding alone would take several times as long as everything does here.
-        return self._answer(self._encode(crops), self._landmarks(len(crops), landmarks)).numpy()
+        return self._answer(encode_crops(crops), stack_landmarks(len(crops), landmarks)).numpy()
 
     def inputs(self, crops, landmarks=None):
         """What the model takes of aligned face crops; the arguments and errors are those of `classify`.
@@ -119,22 +119,50 @@ class Recognizer:
             A uint8 tensor of shape `(len(crops), height, width, channels)`, or a dict of it, `face`, and `landmarks`, a
             float32 tensor of shape `(len(crops), 68, 2)`.
         """
-        return self._decode(self._encode(crops), self._landmarks(len(crops), landmarks))
+        return model_inputs(self.model, encode_crops(crops), stack_landmarks(len(crops), landmarks))
 
-    def _encode(self, crops):
-        # Through PNG and the graph's decoder: the pixels are those of training and of every served signature.
-        return tf.constant([encode_png(crop) for crop in crops], tf.string)
+    def label(self, probabilities):
+        """The name of the most probable class, or `"uncertain"` where it is below `min_confidence`.
 
-    def _landmarks(self, count, landmarks):
-        shape = (count, 68, 2)
-        landmarks = np.zeros(shape, "float32") if landmarks is None else np.asarray(landmarks, "float32")
-        if landmarks.shape != shape:
-            raise InputError(f"received landmarks of shape {landmarks.shape}; expected {shape}, zeros for none")
-        return tf.constant(landmarks)
+        Args:
+            probabilities: array of shape `(K,)`, in the order of the model's outputs.
+        """
+        best = int(np.argmax(probabilities))
+        return self.model.label_names[best] if probabilities[best] >= self.min_confidence else UNCERTAIN
 
-    def _decode(self, encoded, landmarks):
-        faces = decode_faces(encoded, *self.model.face_shape)
-        return {"face": faces, "landmarks": landmarks} if self.model.takes_landmarks else faces
+    @functools.cached_property
+    def clip_model(self):
+        """What reading clips asks of the model, see `fer_keras.video.clip_model`."""
+        from fer_keras.video.clip_model import make_clip_model
+
+        return make_clip_model(self)
+
+    def stream(self, **options):
+        """Starts to read faces frame by frame, while a camera runs.
+
+        Args:
+            **options: passed to `fer_keras.video.Stream`.
+
+        Returns:
+            A `fer_keras.video.Stream`.
+        """
+        from fer_keras.video import Stream
+
+        return Stream(self, **options)
+
+    def read_video(self, source, **options):
+        """Reads the faces of a whole clip.
+
+        Args:
+            source: path of a video file or of a folder of frames, or the number of a webcam.
+            **options: passed to `fer_keras.video.read_video`.
+
+        Returns:
+            A `fer_keras.video.Timeline`.
+        """
+        from fer_keras.video import read_video
+
+        return read_video(self, source, **options)
 
     @functools.cached_property
     def _answer(self):
@@ -142,17 +170,20 @@ class Recognizer:
 
         @tf.function(input_signature=signature, autograph=False)
         def answer(encoded, landmarks):
-            inputs = self._decode(encoded, landmarks)
-            return keras.ops.softmax(self.model(inputs, training=False), axis=-1)
+            inputs = model_inputs(self.model, encoded, landmarks)
+            if reads_sequences(self.model):
+                features = self.model.encode(inputs)[:, None]
+                logits, _ = self.model.classify_features(features, tf.ones(tf.shape(encoded), tf.int32))
+            else:
+                logits = self.model(inputs, training=False)
+            return keras.ops.softmax(logits, axis=-1)
 
         return answer
 
     def _recognition(self, face, probabilities):
-        best = int(np.argmax(probabilities))
-        names = self.model.label_names
         return Recognition(
             box=face.box,
-            label=names[best] if probabilities[best] >= self.min_confidence else UNCERTAIN,
-            probabilities={name: float(value) for name, value in zip(names, probabilities, strict=True)},
+            label=self.label(probabilities),
+            probabilities=dict(zip(self.model.label_names, probabilities.tolist(), strict=True)),
             face_score=face.score,
         )

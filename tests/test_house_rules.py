@@ -68,7 +68,7 @@ def test_imports_within_the_library_go_downwards():
         ("errors", "emotions", "landmarks", "console", "json_file", "report"),
         ("layers", "losses", "corpora", "faces", "occlusion", "augmentation"),
         ("models",),
-        ("training", "evaluation", "explain", "export", "recognizer", "testing"),
+        ("training", "evaluation", "explain", "export", "recognizer", "testing", "video"),
         ("experiments",),
         ("cli",),
     ]

@@ -1,0 +1,58 @@
+"""From what a person names to frames: a file, a folder or the number of a webcam."""
+
+import os
+
+from fer_keras.errors import InputError
+from fer_keras.faces.image import printable
+from fer_keras.video.camera_frames import CameraFrames
+from fer_keras.video.clip_frames import ClipFrames
+from fer_keras.video.folder_frames import FolderFrames, has_picture_name
+
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*")
+
+
+def open_source(source):
+    """Opens a source of frames.
+
+    Args:
+        source: path of a video file or of a folder of pictures, or the number of a webcam, as an int or as text of
+            digits. Where a file or folder is called like a number, it goes before the webcam.
+
+    Returns:
+        A `FrameSource`: `ClipFrames`, `FolderFrames` or `CameraFrames`.
+
+    Raises:
+        InputError: there is no such source, or it holds no frame.
+    """
+    if isinstance(source, int):
+        return CameraFrames(source)
+    if os.path.isdir(source):
+        return FolderFrames(source)
+    if not os.path.lexists(source):
+        text = os.fspath(source)
+        if text.isdecimal():
+            return CameraFrames(int(text))
+        raise InputError(
+            f"{printable(source)}: no such file, expected a video file, a folder of frames or the number of a webcam"
+        )
+    return ClipFrames(source)
+
+
+def is_picture(path):
+    """Whether a path is a file that is taken for a single picture, not for a source of frames.
+
+    It is by the ending of its name, or, where that says nothing, by its first bytes. A GIF is a picture.
+
+    Args:
+        path: any path.
+    """
+    if os.path.isdir(path):
+        return False
+    if has_picture_name(os.path.basename(path)):
+        return True
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+    except (OSError, ValueError):
+        return False
+    return head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
