@@ -409,28 +409,56 @@ def evaluate(
         write_json(out, figures)
 
 
-@app.command(epilog="Example: fer-keras predict photo.jpg")
+@app.command(epilog="Example: fer-keras predict photo.jpg clip.mp4 --out runs/read --annotate")
 def predict(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures with one or more faces.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT...", help="Pictures, video files, folders of frames, the number of a webcam."),
+    ],
     model: ModelOption = SHIPPED_MODEL,
     min_confidence: Annotated[float, typer.Option(help="Below this probability the answer is `uncertain`.")] = 0.4,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for what was read from each clip: .csv, .json and a plot, .png.")
+    ] = None,
+    annotate: Annotated[
+        bool, typer.Option("--annotate", help="Also write a copy of each clip with the answers drawn, without sound.")
+    ] = False,
+    every: Annotated[int, typer.Option(min=1, metavar="N", help="Read every Nth frame of a clip.")] = 1,
+    max_frames: Annotated[int | None, typer.Option(min=1, help="Frames of a clip to read at most.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Read a clip up to this time; a webcam for 10 seconds unless given.")
+    ] = None,
+    window: Annotated[int, typer.Option(min=1, help="Frames that the answer of a model of clips looks back on.")] = 32,
     strict: StrictOption = False,
 ):
-    """Read the expressions of the faces in pictures."""
+    """Read the expressions of the faces in pictures and clips."""
     load_libraries()
     from rich.table import Table
 
     from fer_keras.faces.image import printable
     from fer_keras.recognizer import Recognizer
+    from fer_keras.video import is_picture
 
+    clips = [one for one in inputs if not is_picture(one)]
+    if annotate and out is None:
+        raise InputError("--annotate: expected --out as well, the folder to write to")
+    if out is not None:
+        if not clips:
+            raise InputError("--out: is for clips; expected a video file, a folder of frames or a webcam to read")
+        out.mkdir(parents=True, exist_ok=True)
+    names = _file_names(clips)
     recognizer = Recognizer.from_preset(model, min_confidence=min_confidence)
+    options = {"every": every, "max_frames": max_frames, "max_seconds": seconds, "window": window}
     table = Table("picture", "face at", "expression", "probabilities")
     failures = []
-    for image in images:
+    for one in inputs:
         try:
-            faces = recognizer(image)
+            if one in clips:
+                _predict_clip(recognizer, one, out and out / names[one], annotate, options)
+                continue
+            faces = recognizer(one)
             if not faces:
-                raise InputError(f"{image}: no face found; expected a picture of a face")
+                raise InputError(f"{printable(one)}: no face found; expected a picture of a face")
         except InputError as error:
             if strict:
                 raise
@@ -438,18 +466,17 @@ def predict(
             continue
         for face in faces:
             left, top, right, bottom = (round(edge) for edge in face.box)
-            ordered = sorted(face.probabilities.items(), key=lambda pair: -pair[1])
             table.add_row(
-                _escape(printable(image.name)),
+                _escape(printable(one.name)),
                 f"{left},{top} {right - left}×{bottom - top}",
                 face.label,
-                ", ".join(f"{name} {probability:.2f}" for name, probability in ordered),
+                _listed(face.probabilities),
             )
     if table.row_count:
         console.print(table)
     for failure in failures:
         errors.print(f"[yellow]skipped[/] {_escape(failure)}", soft_wrap=True)
-    if failures and not table.row_count:
+    if len(failures) == len(inputs):
         raise typer.Exit(1)
 
 
@@ -675,16 +702,17 @@ class _Progress:
             console=console,
         )
         self._tasks = {}
-        self._bars.start()
         return self
 
     def __exit__(self, *exception):
-        self._bars.stop()
+        if self._tasks:
+            self._bars.stop()
 
     def update(self, name, done, total, note=""):
         """Shows that `done` of `total` steps of the task `name` are done."""
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, note="")
+            self._bars.start()
+            self._tasks[name] = self._bars.add_task(name, total=total, note="")
         self._bars.update(self._tasks[name], completed=done, total=total, note=note)
 
     def faces(self, done, total):
@@ -736,6 +764,93 @@ def _print_cross_validation(results, corpus, seed):
     console.print(f"          ({corpus}, {folds} subject-wise folds, seed {seed}, mean ± std over folds;")
     console.print("          intervals of the figures over all test faces together)")
     _print_confusion(results["cross_validation"]["pooled"]["frame"]["confusion"], results["label_names"])
+
+
+def _file_names(clips):
+    """What the files of each clip are called, without an ending."""
+    stems = {clip: f"webcam-{clip}" if clip.name.isdecimal() and not clip.exists() else clip.stem for clip in clips}
+    stems |= {clip: clip.resolve().name for clip in clips if clip.is_dir()}
+    if len(set(stems.values())) < len(stems):  # clips of the same name in several folders
+        return {clip: f"{number}-{stem}" for number, (clip, stem) in enumerate(stems.items(), 1)}
+    return stems
+
+
+def _predict_clip(recognizer, clip, files, annotate, options):
+    """Reads one clip, prints what its faces come to, and writes the files that begin with `files`."""
+    from fer_keras.faces.image import printable
+    from fer_keras.video import plot_timeline
+
+    if options["max_seconds"] is None and clip.name.isdecimal() and not clip.exists():
+        options = {**options, "max_seconds": 10.0}
+    name = _escape(printable(clip))
+    copy = files.with_name(f"{files.name}.annotated.mp4") if annotate else None
+    with _Progress() as progress:
+        timeline = recognizer.read_video(
+            clip, annotate=copy, on_progress=lambda done, total: progress.update(name, done, total), **options
+        )
+    _print_timeline(timeline, name)
+    if files is None:
+        return
+    written = [files.with_name(f"{files.name}.{ending}") for ending in ("csv", "json", "png")]
+    timeline.write_csv(written[0])
+    timeline.write_json(written[1])
+    try:
+        plot_timeline(timeline, written[2])
+    except InputError as error:
+        errors.print(f"[yellow]no plot:[/] {_escape(error)}", soft_wrap=True)
+        written.pop()
+    console.print("Timeline: " + ", ".join(_escape(printable(file)) for file in written), soft_wrap=True)
+    if copy:
+        console.print(f"Annotated copy, without sound: {_escape(printable(copy))}", soft_wrap=True)
+
+
+def _print_timeline(timeline, name, most=12):
+    """Prints the faces of a clip as a table, what is missing, and the speed."""
+    from rich.table import Table
+
+    has_times = timeline.seconds is not None
+    length = f", {timeline.duration:.1f} s" if has_times else ""
+    rest = f" (every {timeline.every})" if timeline.every > 1 else ""
+    console.print(f"[bold]{name}[/]: {len(timeline.frames)} frames{rest}{length}", soft_wrap=True)
+    summaries = timeline.summaries()
+    table = Table("face", "frames", *(["seconds"] if has_times else []), "seen in", "expression", "probabilities")
+    for one in sorted(sorted(summaries, key=lambda one: -one["frames_seen"])[:most], key=lambda one: one["track"]):
+        first, last = one["first_frame"], one["last_frame"]
+        table.add_row(
+            *(str(one["track"]), f"{first}-{last}"),
+            *([f"{timeline.at(first):.2f}-{timeline.at(last):.2f}"] if has_times else []),
+            *(f"{one['frames_seen']} frames", one["label"], _listed(one["probabilities"])),
+        )
+    if summaries:
+        console.print(table)
+    else:
+        console.print("[yellow]no face found[/]")
+    if len(summaries) > most:
+        console.print(f"(the {most} faces that were seen longest of {len(summaries)})")
+    gaps = [(gap["first_frame"], gap["last_frame"]) for gap in timeline.gaps if gap["reason"] == "no face"]
+    stretches = [f"frame {first}" if first == last else f"frames {first}-{last}" for first, last in gaps]
+    _print_some([f"no face: {stretch}" for stretch in stretches])
+    _print_some([f"no picture: frame {number}: {problem}" for number, problem in timeline.problems.items()])
+    if timeline.missing:
+        console.print(f"[yellow]decoding ended {timeline.missing} frames before the end that the file states[/]")
+    speed = f"{len(timeline.frames) / timeline.work:.0f} frames a second"
+    if has_times:
+        factor = timeline.duration / timeline.work
+        console.print(f"{timeline.duration:.1f} s of video in {timeline.work:.1f} s: {factor:.2g} × real time, {speed}")
+    else:
+        console.print(f"{len(timeline.frames)} frames in {timeline.work:.1f} s: {speed}")
+
+
+def _print_some(lines, most=5):
+    for line in lines[:most]:
+        console.print(f"[yellow]{_escape(line)}[/]", soft_wrap=True)
+    if len(lines) > most:
+        console.print(f"[yellow]... and {len(lines) - most} more[/]")
+
+
+def _listed(probabilities):
+    ordered = sorted(probabilities.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{name} {probability:.2f}" for name, probability in ordered)
 
 
 def _print_experiment(results):

@@ -62,6 +62,9 @@ class FrameReader:
         self._detector = recognizer.detector
         self._tracker = FaceTracker(max_gap)
         self._tracks = {}
+        # The first frame takes no longer than others: what has to be traced is traced.
+        features = self.clip_model.encode([np.zeros((8, 8, 3), np.uint8)], *np.zeros((2, 1, 68, 2), "float32"))
+        self.clip_model.answer(features[:, None], [1])
 
     def read(self, frames):
         """Reads the next frames.

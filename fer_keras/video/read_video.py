@@ -3,6 +3,7 @@
 import array
 import contextlib
 import math
+import time
 
 import numpy as np
 
@@ -68,6 +69,7 @@ def read_video(
         copy = annotate and stack.enter_context(AnnotatedVideo(annotate, (frames.fps or NOMINAL_FPS) / every))
         total = _total(frames.frame_count, every, max_frames)
         chosen = _Chosen(frames, every, max_frames, max_seconds)
+        start = time.perf_counter()
         numbers, seconds, problems, tracks = array.array("q"), array.array("d"), {}, {}
         for chunk in _chunks(chosen, frames.is_live):
             for frame, faces in zip(chunk, reader.read(chunk), strict=True):
@@ -95,6 +97,7 @@ def read_video(
             problems=problems,
             missing=max(frames.frame_count - chosen.passed, 0) if chosen.is_over and frames.frame_count else 0,
             tracks=tuple(builder.finish(recognizer) for builder in tracks.values()),
+            work=time.perf_counter() - start,
         )
 
 

@@ -56,6 +56,7 @@ class Timeline:
         problems: dict of the number of a frame that could not be read to the reason.
         missing: how many more frames the file states than could be decoded; 0 where that is not known.
         tracks: tuple of `Track`, by number.
+        work: seconds that reading took, from the first frame on.
     """
 
     source: str
@@ -68,11 +69,20 @@ class Timeline:
     problems: dict
     missing: int
     tracks: tuple
+    work: float
 
     @property
     def duration(self):
         """Seconds from the first frame to the end of the last one, or `None` where there are no times."""
         return None if self.seconds is None else self._span(self.frames[0], self.frames[-1])
+
+    def at(self, number):
+        """The time of a frame that was read, in seconds.
+
+        Args:
+            number: the frame's.
+        """
+        return float(self.seconds[np.searchsorted(self.frames, number)])
 
     @property
     def gaps(self):
@@ -111,7 +121,7 @@ class Timeline:
                     "last_frame": last,
                     "frames_seen": len(track.frames),
                     "frames_missed": (last - first) // self.every + 1 - len(track.frames),
-                    "first_seconds": None if self.seconds is None else round(float(self._time(first)), 3),
+                    "first_seconds": None if self.seconds is None else round(self.at(first), 3),
                     "seconds": None if self.seconds is None else round(self._span(first, last), 3),
                 }
             )
@@ -217,11 +227,8 @@ class Timeline:
     def _reason(self, number):
         return NO_PICTURE if number in self.problems else NO_FACE
 
-    def _time(self, number):
-        return self.seconds[np.searchsorted(self.frames, number)]
-
     def _span(self, first, last):
-        return float(self._time(last) - self._time(first) + (self.step or 0.0))
+        return self.at(last) - self.at(first) + (self.step or 0.0)
 
 
 def _figure(value, digits):
