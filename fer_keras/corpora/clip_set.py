@@ -184,6 +184,15 @@ class ClipSet:
             landmarks[number, : lengths[number]] = self.landmarks[places]
         return frames, lengths.astype("int32"), landmarks
 
+    def inputs(self, landmarks=False):
+        """Returns what a model takes: a dict of all clips' `frames` and `lengths`, and with `landmarks` of those."""
+        frames, lengths, points = self.padded()
+        return {"frames": frames, "lengths": lengths, **({"landmarks": points} if landmarks else {})}
+
+    def frame_references(self):
+        """Returns the reference of every frame's clip, float32 `(total, 68, 2)`: what `KeyPointAngles` takes."""
+        return self.references[self._owners()]
+
     def faces(self):
         """Returns all frames as a `FaceSet`, in which each has its clip's label; `phase` is among its attributes."""
         owners = self._owners()

@@ -200,6 +200,12 @@ class TestReferences:
         clips = dataclasses.replace(clips, references=None)
         assert clips.references[:, 0, 0].tolist() == [2, 0, 5]
 
+    def test_of_every_frame(self):
+        clips = make_clips([3, 1, 2]).sample(2)
+        assert clips.references[:, 0, 0].tolist() == [1, 3, 4]
+        assert clips.frame_references().shape == (5, 68, 2)
+        assert clips.frame_references()[:, 0, 0].tolist() == [1, 1, 3, 4, 4]
+
     def test_sampling_keeps_those_of_the_whole_clip(self):
         clips = make_clips([10], ["neutral"] * 7 + ["apex"] * 3)
         clips.landmarks[0] = 0.5
@@ -218,6 +224,14 @@ class TestPadding:
         assert frames[..., 0, 0, 0].tolist() == [[5, 6, 0], [1, 2, 3]]
         assert lengths.tolist() == [2, 3]
         assert landmarks[..., 0, 0].tolist() == [[4, 5, 0], [0, 1, 2]]
+
+    def test_what_a_model_takes(self):
+        clips = make_clips([3, 1])
+        frames, lengths, landmarks = clips.padded()
+        assert set(clips.inputs()) == {"frames", "lengths"}
+        inputs = clips.inputs(landmarks=True)
+        for name, expected in (("frames", frames), ("lengths", lengths), ("landmarks", landmarks)):
+            np.testing.assert_array_equal(inputs[name], expected)
 
     def test_all_clips_to_a_given_length(self):
         frames, lengths, landmarks = make_clips([3, 1]).padded(length=5)
