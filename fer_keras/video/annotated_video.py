@@ -134,7 +134,7 @@ def _write_tag(picture, text, place, colour, unit):
     (across, up), down = cv2.getTextSize(text, font, scale, line)
     pad = max(2, math.ceil(4 * unit))
     plate = up + down + 2 * pad
-    y = top - plate if top >= plate else min(bottom, height - plate)
+    y = max(0, min(top - plate if top >= plate else bottom, height - plate))
     x = max(0, min(left, width - across - 2 * pad))
     cv2.rectangle(picture, (x, y), (x + across + 2 * pad, y + plate), colour, cv2.FILLED)
     red, green, blue = colour

@@ -12,6 +12,7 @@ from fer_keras import Recognizer
 from fer_keras.corpora.motion_jpeg import encode_avi
 from fer_keras.corpora.synthetic import SIZES, draw_sequence
 from fer_keras.faces import BlazeFace, Face, read_image
+from fer_keras.models import AlexNetEmotion, VideoEmotion
 
 NAMES = ("neutral", "happiness", "surprise")
 FPS = 25
@@ -103,9 +104,26 @@ def painted():
     return Recognizer(MeanGrey(), 0.4, PaintedFaces())
 
 
+@pytest.fixture(scope="module")
+def sequences():
+    """A recogniser of painted faces, with a model of sequences whose attention is not even."""
+    keras.utils.set_random_seed(1)
+    model = VideoEmotion.from_frame_model(AlexNetEmotion(NAMES, width=0.25), units=16)
+    kernel = model.temporal.get_layer("pooling").kernel
+    kernel.assign(np.random.default_rng(0).normal(0, 1, kernel.shape))
+    return Recognizer(model, 0.4, PaintedFaces())
+
+
 @pytest.fixture(scope="session")
-def real_detector():
-    return BlazeFace()
+def film():
+    """Twelve frames with two painted faces that move and change, the second out of sight for four of them."""
+    frames = []
+    for step in range(12):
+        frame = paint((10 + 2 * step, 40), shade=205 + 4 * step)
+        if not 5 <= step < 9:
+            frame |= paint((110, 70 - step), shade=250 - 3 * step)
+        frames.append(frame)
+    return frames
 
 
 @pytest.fixture(scope="session")
