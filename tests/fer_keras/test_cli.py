@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fer_keras import cli
+from fer_keras.corpora.motion_jpeg import encode_avi
 from fer_keras.corpora.synthetic import SIZES, draw_sequence
 
 TINY = ["--epochs", "2", "--batch-size", "8"]
@@ -113,6 +114,129 @@ def test_predict_names_expressions_and_skips_what_it_cannot_read(run, folder, tr
     status, _, err = run("predict", "--model", trained, grey)
     assert status == 1
     assert "no face found" in err
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """Twelve drawn frames at 24 a second, black from the fifth to the seventh."""
+    path = tmp_path_factory.mktemp("clips") / "film.avi"
+    frames = [frame.image for frame in draw_sequence(SIZES["small"], 0, 4, 1, "happiness", offset=True)] * 2
+    frames[4:7] = [np.zeros_like(frames[0])] * 3
+    path.write_bytes(encode_avi(frames, 24))
+    return path
+
+
+@pytest.mark.slow
+def test_predict_reads_a_clip_into_files(run, clip, tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra report")
+    status, out, err = run("predict", clip, "--out", tmp_path / "read", "--annotate")
+    assert (status, err) == (0, "")
+    assert "film.avi: 12 frames, 0.5 s" in out
+    assert "0-11" in out
+    assert "9 frames" in out
+    assert "no face: frames 4-6" in out
+    assert "× real time" in out
+    assert f"Timeline: {tmp_path}/read/film.csv, {tmp_path}/read/film.json, {tmp_path}/read/film.png" in out
+    assert f"Annotated copy, without sound: {tmp_path}/read/film.annotated.mp4" in out
+    names = ["film.annotated.mp4", "film.csv", "film.json", "film.png"]
+    assert sorted(path.name for path in (tmp_path / "read").iterdir()) == names
+    with (tmp_path / "read" / "film.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["gap"] for row in rows] == [""] * 4 + ["no face"] * 3 + [""] * 5
+    assert len(json.loads((tmp_path / "read" / "film.json").read_text())["rows"]) == 12
+
+
+@pytest.mark.slow
+def test_predict_reads_a_part_of_a_clip(run, clip, folder):
+    status, out, err = run("predict", clip, "--every", "2", "--max-frames", "3")
+    assert (status, err) == (0, "")
+    assert "film.avi: 3 frames (every 2), 0.2 s" in out
+    assert "film.avi: 5 frames, 0.2 s" in run("predict", clip, "--seconds", "0.2")[1]
+    status, _, err = run("predict", folder, "--seconds", "1")
+    assert status == 1
+    assert "frames have no times" in err
+
+
+@pytest.mark.slow
+def test_predict_takes_pictures_clips_and_folders_and_goes_on_after_bad_ones(run, clip, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.mp4").write_bytes(b"no clip")
+    bad = ("empty", "broken.mp4", "gone.mp4", "97")
+    status, out, err = run("predict", folder / "0_surprise.png", *bad, folder, clip)
+    assert status == 0
+    assert f"{folder}: 8 frames" in out
+    assert "film.avi: 12 frames" in out
+    assert "0_surprise.png" in out
+    for line, message in zip(
+        err.splitlines(),
+        ("empty: holds no picture", "broken.mp4: is not a video", "gone.mp4: no such file", "webcam 97: cannot be"),
+        strict=True,
+    ):
+        assert line.startswith(f"skipped {message}")
+    for one in bad:
+        status, out, err = run("predict", one)
+        assert (status, out.strip(), len(err.splitlines())) == (1, "", 1)
+    status, _, err = run("predict", "--strict", "empty", clip)
+    assert status == 1
+    assert err.startswith("error: empty: holds no picture")
+
+
+@pytest.mark.slow
+def test_predict_says_which_frames_are_gaps(run, folder, tmp_path):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    picture = (folder / "0_surprise.png").read_bytes()
+    for number, content in enumerate((picture, b"?", picture)):
+        (frames / f"{number}.png").write_bytes(content)
+    cv2.imwrite(str(frames / "3.png"), cv2.resize(cv2.imread(str(folder / "0_surprise.png")), (240, 240)))
+    status, out, _ = run("predict", frames, "--out", tmp_path / "read", "--annotate")
+    assert status == 0
+    assert f"no picture: frame 1: {frames}/1.png: is not an image" in out
+    assert "4 frames in" in out
+    nobody = tmp_path / "nobody"
+    nobody.mkdir()
+    cv2.imwrite(str(nobody / "0.png"), np.full((100, 100, 3), 127, np.uint8))
+    status, out, _ = run("predict", nobody)
+    assert status == 0
+    assert "no face found" in out
+    assert "no face: frame 0" in out
+
+
+@pytest.mark.slow
+def test_clips_of_one_name_go_into_files_of_their_own(run, clip, tmp_path):
+    (tmp_path / "film.avi").write_bytes(clip.read_bytes())
+    assert run("predict", clip, tmp_path / "film.avi", "--max-frames", "1", "--out", tmp_path / "read")[0] == 0
+    assert {path.stem for path in (tmp_path / "read").iterdir()} == {"1-film", "2-film"}
+
+
+def test_predict_options_that_do_not_go_together(run, clip, folder, tmp_path):
+    status, _, err = run("predict", clip, "--annotate")
+    assert (status, err.strip()) == (1, "error: --annotate: expected --out as well, the folder to write to")
+    status, _, err = run("predict", folder / "0_surprise.png", "--out", tmp_path / "read")
+    assert status == 1
+    assert "--out: is for clips" in err
+    assert not (tmp_path / "read").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing_half_written(run, clip, tmp_path, monkeypatch):
+    from fer_keras.video.frame_reader import FrameReader
+
+    read, calls = FrameReader.read, []
+
+    def interrupted(self, frames):
+        calls.append(frames)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return read(self, frames)
+
+    monkeypatch.setattr(FrameReader, "read", interrupted)
+    (tmp_path / "long.avi").write_bytes(encode_avi([np.full((120, 160, 3), 90, np.uint8)] * 60, 24))
+    status, _, err = run("predict", tmp_path / "long.avi", "--out", tmp_path / "read", "--annotate")
+    assert status != 0
+    assert "Traceback" not in err
+    assert list((tmp_path / "read").iterdir()) == []
 
 
 @pytest.mark.slow
