@@ -79,3 +79,27 @@ def test_angles_are_compared_with_the_first_landmarks_of_the_track(film):
         np.testing.assert_array_equal(reference[0], landmarks[1][0])
         assert np.any(own)
     assert np.any(landmarks[2][0] != references[2][0])
+
+
+def test_why_the_state_is_not_carried_on(shipped, drawn):
+    """The figures of docs/guides/video.md: the norm of an IRNN's state that is carried on over a face that stays."""
+    model = VideoEmotion.from_frame_model(shipped.model)
+    recognizer = Recognizer(model)
+    image = drawn()[0]
+    face = recognizer.detector.detect([image])[0][0]
+    features = model.encode(recognizer.inputs([_crop(image, face)]))
+    state, norms, certain = model.initial_state(1, 32), {}, {}
+    step = tf.function(model.step)
+    for count in range(1, 1001):
+        logits, _, state = step(features, state)
+        norms[count], certain[count] = (
+            float(tf.norm(state["recurrent"][0])),
+            float(tf.reduce_max(tf.nn.softmax(logits))),
+        )
+    stream = recognizer.stream(window=32)
+    for _ in range(100):
+        (reading,) = stream.push(image)
+    told = {count: (round(norms[count], 1), round(certain[count], 3)) for count in (16, 32, 64, 128, 1000)}
+    print(f"norm and probability after so many frames: {told}; window 32: {max(reading.probabilities.values()):.3f}")
+    assert norms[1000] > 20 * norms[32]
+    assert max(reading.probabilities.values()) == pytest.approx(certain[32], abs=1e-3)
