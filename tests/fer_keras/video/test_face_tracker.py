@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_keras.errors import InputError
@@ -74,6 +74,7 @@ def test_max_gap():
         FaceTracker(float("nan"))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.tuples(*[st.floats(0, 1)] * 2, st.floats(0.01, 0.5)), max_size=5), max_size=12))
 def test_numbers_of_a_frame_are_distinct_and_new_ones_follow(frames):
     tracker, seen = FaceTracker(max_gap=0.1), []
@@ -86,6 +87,7 @@ def test_numbers_of_a_frame_are_distinct_and_new_ones_follow(frames):
         seen += new
 
 
+@settings(deadline=None)
 @given(st.permutations(range(4)), st.integers(0, 10**6))
 def test_the_order_of_detection_does_not_matter(order, seed):
     random = np.random.default_rng(seed)
