@@ -13,7 +13,7 @@ from fer_keras.video.palette import class_colours
 MOST_FACES = 6
 """Faces that get a panel: those seen in most frames."""
 
-_MOST_POINTS = 1200  # of a line; more could not be seen
+_MOST_POINTS = 400  # of a line; more flicker than show a course
 _WORTH_A_NAME = 0.25  # a class that is never as probable is drawn faintly
 _DASHES = ("-", "--", (0, (1, 1)), "-.", (0, (8, 2)), (0, (3, 1)), (0, (5, 1, 1, 1, 1, 1)), ":")
 _INK, _FAINT, _GAP = "#1f2937", "#c3c9d1", "#e5e7eb"

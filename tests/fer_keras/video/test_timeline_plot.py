@@ -77,14 +77,14 @@ def test_many_faces_and_many_frames(tmp_path):
 def test_means_of_a_long_clip_leave_gaps_out(tmp_path):
     from fer_keras.video.timeline_plot import _Clock, _with_gaps
 
-    seen = [number for number in range(2400) if not 100 <= number < 300]
+    seen = [number for number in range(800) if not 100 <= number < 300]
     track = make_track(1, seen)
-    timeline = make_timeline([track], count=2400)
+    timeline = make_timeline([track], count=800)
     at, values = _with_gaps(timeline, track, _Clock(timeline), track.probabilities)
-    assert values.shape == (1200, 2)
+    assert values.shape == (400, 2)
     np.testing.assert_allclose(values[np.isfinite(values[:, 1]), 1], 0.75)
     assert np.isnan(values[:, 0]).sum() == 100
-    np.testing.assert_allclose(at, (np.arange(1200) * 2 + 0.5) / 25)
+    np.testing.assert_allclose(at, (np.arange(400) * 2 + 0.5) / 25)
 
 
 def test_other_endings_and_no_matplotlib(timeline, tmp_path, monkeypatch):
