@@ -114,8 +114,9 @@ def train(
     fold_rule: Annotated[
         str, typer.Option(help="published (subjects in steps of the folds), stratified or leave_one_out.")
     ] = "published",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training faces.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Faces a step.")] = None,
+    task: Annotated[str, typer.Option(help="static: single faces; video: whole clips.")] = "static",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training faces, or clips.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Faces, or clips, a step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="First learning rate.")] = None,
     metric_weight: Annotated[
         float | None, typer.Option(help="Weight λ of the Island loss; 0 for softmax alone.")
@@ -145,6 +146,16 @@ def train(
     patience: Annotated[
         int | None, typer.Option(help="Stop after so many epochs without a lower loss on held-out subjects.")
     ] = None,
+    frame_model: Annotated[
+        str | None,
+        typer.Option(help="video: preset that frames' features come from; else one is trained."),
+    ] = None,
+    encoder_epochs: Annotated[int | None, typer.Option(help="video: passes over single frames, where it is.")] = None,
+    frames: Annotated[int | None, typer.Option(help="video: frames of a clip at most [16].")] = None,
+    sampling: Annotated[str | None, typer.Option(help="video: uniform, apex or all.")] = None,
+    recurrence: Annotated[str | None, typer.Option(help="video: irnn, lstm, gru or none.")] = None,
+    pooling: Annotated[str | None, typer.Option(help="video: attention, mean or last.")] = None,
+    fine_tune_epochs: Annotated[int | None, typer.Option(help="video: passes with everything learning [0].")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation [0].")] = None,
     config_file: ConfigOption = None,
     workers: FoldWorkersOption = None,
@@ -155,12 +166,14 @@ def train(
     load_libraries()
     from fer_keras.training.run import train_run
 
-    chosen = {
+    shared = {
         "seed": seed,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "metric_weight": metric_weight,
+    }
+    of_faces = {
         "threshold": threshold,
         "image_size": image_size,
         "channels": channels,
@@ -174,10 +187,27 @@ def train(
         "soft_labels": soft_labels,
         "patience": patience,
     }
-    config = _config(config_file, chosen)
+    of_clips = {
+        "frame_model": frame_model,
+        "encoder_epochs": encoder_epochs,
+        "frames": frames,
+        "sampling": sampling,
+        "recurrence": recurrence,
+        "pooling": pooling,
+        "fine_tune_epochs": fine_tune_epochs,
+    }
+    if task not in ("static", "video"):
+        raise InputError(f"--task {task}: expected static or video")
+    stray = [name for name, value in of_clips.items() if task == "static" and value is not None]
+    if stray:
+        raise InputError(f"--{stray[0].replace('_', '-')} is for --task video")
+    if task == "video":
+        config = _video_config(config_file, {**shared, **of_clips}, of_faces)
+    else:
+        config = _config(config_file, {**shared, **of_faces})
     with _Progress() as progress:
         results = train_run(
-            _read(corpus, data, labels, where, strict, out),
+            _read(corpus, data, labels, where, strict, out, **({"peak_frames": None} if task == "video" else {})),
             out,
             config,
             folds,
@@ -601,11 +631,11 @@ def _escape(text):
     return escape(str(text))
 
 
-def _read(corpus, data, labels, where, strict, out):
+def _read(corpus, data, labels, where, strict, out, **options):
     from fer_keras import corpora
 
     data = _data(corpus, data, out)
-    return corpora.read(corpus, data, _labels(labels), _where(where), strict)
+    return corpora.read(corpus, data, _labels(labels), _where(where), strict, **options)
 
 
 def _data(corpus, data, out):
@@ -653,6 +683,24 @@ def _config(file, chosen):
 
     fields = read_config(file) if file else {}
     return StaticConfig(**{**fields, **{key: value for key, value in chosen.items() if value is not None}})
+
+
+def _video_config(file, chosen, of_faces):
+    """The configuration of a video training; options of faces are those of its encoder."""
+    import dataclasses
+
+    from fer_keras.training.config_file import read_config
+    from fer_keras.training.video import VideoConfig
+
+    for name in ("soft_labels", "patience", "threshold"):
+        if of_faces.pop(name):
+            raise InputError(f"--{name.replace('_', '-')} is for --task static")
+    config = VideoConfig(**(read_config(file, VideoConfig) if file else {}))
+    encoder = {**of_faces, "seed": chosen["seed"], "epochs": chosen.pop("encoder_epochs")}
+    chosen["encoder"] = dataclasses.replace(
+        config.encoder, **{name: value for name, value in encoder.items() if value is not None}
+    )
+    return dataclasses.replace(config, **{name: value for name, value in chosen.items() if value is not None})
 
 
 def _faces_to_check(classifier, model, corpus, data, needed):
@@ -728,6 +776,10 @@ def _print_manifest(manifest, out=None):
         console.print(f"[yellow]skipped[/] {_escape(path)}: {_escape(reason)}", soft_wrap=True)
     if len(skipped) > 5:
         console.print(f"[yellow]skipped[/] {len(skipped)} pictures in all")
+    if "clips" in manifest:
+        clips = manifest["clips"]
+        by_label = ", ".join(f"{name} {count}" for name, count in clips["sequences_by_label"].items())
+        console.print(f"{clips['sequences']} clips of {clips['frames']} faces ({by_label})")
     for sentence in manifest["differences"]:
         console.print(f"[yellow]not as published:[/] {_escape(sentence)}", soft_wrap=True)
     if out:

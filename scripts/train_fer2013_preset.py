@@ -112,16 +112,18 @@ def main():
             flush=True,
         )
 
-    before = ""
+    models = [options.out / f"stage-{number}" / "model" for number in range(1, len(stages) + 1)]
+    done = max((number for number, model in enumerate(models, 1) if model.exists()), default=0)
+    before = str(models[done - 1]) if done else ""
     for number, config in enumerate(stages, 1):
         folder = options.out / f"stage-{number}"
-        if not (folder / "model").exists():
+        if number > done:
             if number == len(stages):
                 training = taught_by(AlexNetEmotion.from_preset(before), training)
             config = dataclasses.replace(config, pretrained=before)
             model = train_static(training, config, tenth, checkpoint_dir=folder / "checkpoints", on_epoch=show)
             model.save_to_preset(folder / "model", {"config": dataclasses.asdict(config)})
-        before = str(folder / "model")
+            before = str(folder / "model")
     model = AlexNetEmotion.from_preset(before)
     chosen_on = evaluate_model(model, tenth)["frame"]
     write_json(options.out / "tenth.json", chosen_on)

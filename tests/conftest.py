@@ -23,7 +23,10 @@ def seed():
 
 @pytest.fixture(autouse=True, scope="module")
 def no_leftovers():
-    """Frees what a module's models hold: thousands of tests in one process would grow to many gigabytes."""
+    """Frees what models hold where it is much: thousands of tests in one process would grow to many gigabytes."""
     yield
-    keras.utils.clear_session()
-    gc.collect()
+    with open("/proc/self/statm") as file:
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    if resident > 4 * 2**30:  # it takes many seconds
+        keras.utils.clear_session()
+        gc.collect()

@@ -1,4 +1,4 @@
-"""Subject-independent cross-validation of static recognisers, in resumable folds."""
+"""Subject-independent cross-validation, in resumable folds."""
 
 import dataclasses
 import functools
@@ -18,15 +18,16 @@ from fer_keras.evaluation.fold_pool import fold_workers, run_in_processes
 from fer_keras.evaluation.metrics import by_sequence, summarize
 from fer_keras.training.epoch_log import EpochLog
 from fer_keras.training.static import StaticConfig, hold_out, train_static
+from fer_keras.training.video import VideoConfig, train_video
 
 
 def predict_probabilities(model, faces, batch_size=256):
-    """Probabilities of a classifier on faces in memory.
+    """Probabilities of a classifier on faces, or on clips, in memory.
 
     Args:
         model: a classifier that returns logits.
-        faces: `FaceSet`.
-        batch_size: int, faces a step.
+        faces: `FaceSet`, or `ClipSet` for a model of clips.
+        batch_size: int, faces or clips a step.
 
     Returns:
         A float array of shape `(n, K)`.
@@ -35,12 +36,29 @@ def predict_probabilities(model, faces, batch_size=256):
     return np.asarray(keras.ops.softmax(logits, axis=-1))
 
 
+def predict_attention(model, clips, batch_size=64):
+    """How much every frame counted in a video model's answers.
+
+    Args:
+        model: a `VideoEmotion`.
+        clips: `ClipSet`.
+        batch_size: int, clips a step.
+
+    Returns:
+        A float32 array of shape `(n, frames)`, zeros beyond a clip's length.
+    """
+    inputs = clips.inputs(model.takes_landmarks)
+    starts = range(0, len(clips), batch_size)
+    batches = [{name: rows[start : start + batch_size] for name, rows in inputs.items()} for start in starts]
+    return np.concatenate([np.asarray(model.attend(batch)["attention"]) for batch in batches])
+
+
 def evaluate_model(model, faces):
     """Figures of a classifier by frame and by sequence.
 
     Args:
         model: a classifier that returns logits.
-        faces: `FaceSet` with the model's label names.
+        faces: `FaceSet` with the model's label names, or `ClipSet`, where a clip is a frame and a sequence.
 
     Returns:
         A dict with `frame` and `sequence`, each as `fer_keras.evaluation.metrics.summarize` gives it.
@@ -56,9 +74,10 @@ def cross_validate(faces, folds, system, directory, neutral=None, workers=None, 
     curves; nothing is chosen by it.
 
     Args:
-        faces: `FaceSet` of the corpus.
+        faces: `FaceSet` of the corpus, or `ClipSet` for a `VideoConfig`.
         folds: dict of subject to fold number, see `fer_keras.corpora.assign_folds`.
-        system: a `StaticConfig`, or a `fer_keras.models.baselines.Recipe`. Fold *k* adds *k* to its seed.
+        system: a `StaticConfig`, a `VideoConfig`, or a `fer_keras.models.baselines.Recipe`. Fold *k* adds *k* to its
+            seed.
         directory: folder for the folds' results and checkpoints. Folds that are done are not trained again.
         neutral: optional `FaceSet` of neutral faces of the same subjects, for recipes that need them.
         workers: int, processes side by side, each on one core; 0 trains here, on all cores, one fold after the other;
@@ -133,12 +152,13 @@ class FoldJob:
     """One fold to train and to test.
 
     Args:
-        faces: `FaceSet` of the corpus.
-        fold_of: int array, the fold of every face.
+        faces: `FaceSet` of the corpus, or `ClipSet`.
+        fold_of: int array, the fold of every face or clip.
         fold: int, the one to test on.
-        system: a `StaticConfig` or a `Recipe`.
+        system: a `StaticConfig`, a `VideoConfig` or a `Recipe`.
         directory: folder of the folds.
         neutral: `FaceSet` of neutral faces, or `None`.
+        keep_model: whether to keep the fold's model, `model-of-fold-k`; that of fold 0 is kept always.
     """
 
     faces: FaceSet
@@ -147,22 +167,25 @@ class FoldJob:
     system: object
     directory: pathlib.Path
     neutral: FaceSet | None = None
+    keep_model: bool = False
 
 
-def plan_folds(faces, fold_of, system, directory, neutral=None):
+def plan_folds(faces, fold_of, system, directory, neutral=None, keep_models=False):
     """The folds of a system that are still to be done.
 
     Args:
         faces: `FaceSet` of the corpus.
         fold_of: int array, the fold of every face, see `fold_numbers`.
-        system: a `StaticConfig` or a `Recipe`.
+        system: a `StaticConfig`, a `VideoConfig` or a `Recipe`.
         directory: folder of the folds.
         neutral: optional `FaceSet` of neutral faces.
+        keep_models: bool, whether to keep the models of all folds.
 
     Returns:
         A list of `FoldJob`.
     """
-    jobs = [FoldJob(faces, fold_of, fold, system, directory, neutral) for fold in range(fold_of.max() + 1)]
+    folds = range(fold_of.max() + 1)
+    jobs = [FoldJob(faces, fold_of, fold, system, directory, neutral, keep_models) for fold in folds]
     return [job for job in jobs if not (directory / f"fold-{job.fold}.npz").exists()]
 
 
@@ -204,13 +227,18 @@ def run_fold(job, report):
     system = dataclasses.replace(job.system, seed=job.system.seed + job.fold)
     training, validation = hold_out(job.faces.select(job.fold_of != job.fold), system)
     log = EpochLog(job.directory / f"fold-{job.fold}" / "epochs.jsonl")
-    callbacks = [_Watch(test), log, keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: report(e + 1, logs))]
-    if isinstance(system, StaticConfig):
-        checkpoints = job.directory / f"fold-{job.fold}"
-        model = train_static(training, system, validation, checkpoints, callbacks=callbacks)
+    callbacks = [log, keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: report(e + 1, logs))]
+    checkpoints = job.directory / f"fold-{job.fold}"
+    answers = {}
+    if isinstance(system, VideoConfig):
+        system, test = system.of_fold(job.fold), system.sampled(test)
+        model = train_video(training, system, test, checkpoints, callbacks)
+        answers["attention"] = predict_attention(model, test)
+    elif isinstance(system, StaticConfig):
+        model = train_static(training, system, validation, checkpoints, callbacks=[_Watch(test), *callbacks])
     else:
         neutral = job.neutral and job.neutral.select(np.isin(job.neutral.subjects, training.subjects))
-        model = system.fit(training, validation, neutral, callbacks)
+        model = system.fit(training, validation, neutral, [_Watch(test), *callbacks])
     file = job.directory / f"fold-{job.fold}.npz"
     aside = file.with_name(f".{file.name}")
     np.savez(
@@ -218,9 +246,10 @@ def run_fold(job, report):
         probabilities=predict_probabilities(model, test),
         history=json.dumps(log.read()),
         seconds=time.monotonic() - started,
+        **answers,
     )
-    if job.fold == 0:  # one model to look into: what it looks at, where its features lie
-        model.save_to_preset(job.directory / "model-of-fold-0", {"config": dataclasses.asdict(system)})
+    if job.keep_model or job.fold == 0:  # one to look into: what it looks at, where its features lie
+        model.save_to_preset(job.directory / f"model-of-fold-{job.fold}", {"config": dataclasses.asdict(system)})
     aside.replace(file)
     shutil.rmtree(job.directory / f"fold-{job.fold}", ignore_errors=True)
     keras.backend.clear_session()
@@ -248,8 +277,8 @@ def load_fold(directory, fold):
         fold: int.
 
     Returns:
-        A dict: `probabilities` of the test faces, `history` of the epochs, and `seconds` that it took in its last
-        sitting.
+        A dict: `probabilities` of the test faces, `history` of the epochs, `seconds` that it took in its last sitting,
+        and of a video model `attention`, see `predict_attention`.
 
     Raises:
         InputError: the file is damaged.
@@ -261,6 +290,7 @@ def load_fold(directory, fold):
                 "probabilities": held["probabilities"],
                 "history": json.loads(str(held["history"])),
                 "seconds": float(held["seconds"]),
+                **({"attention": held["attention"]} if "attention" in held else {}),
             }
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{file}: is damaged; remove it and resume") from error

@@ -112,7 +112,7 @@ def run_experiment(
     counts = {}
     for system in systems:
         show = functools.partial(progress.update, system.title)
-        counts[folders[system.name]] = EpochCount(folds, system.config.epochs, show)
+        counts[folders[system.name]] = EpochCount(folds, system.config.total_epochs, show)
     jobs = []
     for system in systems:
         planned = plan_folds(faces, fold_of, system.config, folders[system.name], neutral)

@@ -1,4 +1,4 @@
-"""Configurations of static training as JSON files."""
+"""Configurations of trainings as JSON files."""
 
 import dataclasses
 import difflib
@@ -10,14 +10,15 @@ from fer_keras.errors import InputError
 from fer_keras.training.static import StaticConfig
 
 
-def read_config(path):
-    """Reads the fields of a `StaticConfig`; those that the file leaves out have their defaults.
+def read_config(path, kind=StaticConfig):
+    """Reads the fields of a configuration; those that the file leaves out have their defaults.
 
     Args:
         path: a JSON file with one object, such as `best.json` of `fer_keras.training.search`.
+        kind: `StaticConfig` or `fer_keras.training.video.VideoConfig`.
 
     Returns:
-        A dict of the fields in the file, for `StaticConfig(**fields)`.
+        A dict of the fields in the file, for `kind(**fields)`.
 
     Raises:
         InputError: the file is missing or no JSON object, it has a key that is no field, or a value of another type.
@@ -29,11 +30,9 @@ def read_config(path):
         raise InputError(f"{path}: {error.strerror}; expected a configuration as JSON") from error
     except ValueError as error:
         raise InputError(f"{path}: is no JSON ({error})") from error
-    _check(path, fields, StaticConfig, "")
-    if isinstance(fields.get("augmentation"), dict):
-        _check(path, fields["augmentation"], AugmentationStrength, "augmentation.")
+    _check(path, fields, kind(), "")
     try:
-        StaticConfig(**fields)
+        kind(**fields)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return fields
@@ -46,21 +45,28 @@ _KINDS = {
     str: ("a text", str),
     dict: ("an object", dict),
     AugmentationStrength: ("an object or null", (dict, type(None))),
+    StaticConfig: ("an object", dict),
 }
 
 
-def _check(path, fields, kind, prefix):
+def _check(path, fields, default, prefix):
+    """Raises `InputError` unless the fields are some of those of a default configuration, and of their types."""
     if not isinstance(fields, dict):
         raise InputError(f"{path}: expected a JSON object of fields, received {json.dumps(fields)[:40]}")
-    defaults = dataclasses.asdict(kind()) | ({"augmentation": AugmentationStrength()} if not prefix else {})
+    names = [field.name for field in dataclasses.fields(default)]
     for name, value in fields.items():
-        if name not in defaults:
-            near = difflib.get_close_matches(name, defaults, 1)
-            hint = f"did you mean {prefix}{near[0]}?" if near else f"expected some of {', '.join(defaults)}"
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"expected some of {', '.join(names)}"
             raise InputError(f"{path}: unknown key {prefix}{name}; {hint}")
-        what, types = _KINDS[type(defaults[name])]
+        held = getattr(default, name)
+        what, types = _KINDS[type(held)]
         if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
             raise InputError(f"{path}: {prefix}{name} must be {what}, received {json.dumps(value)[:40]}")
-    for pattern, rate in fields.get("layer_rates", {}).items() if not prefix else ():
+        if dataclasses.is_dataclass(held) and value is not None:
+            _check(path, value, held, f"{prefix}{name}.")
+    for pattern, rate in fields.get("layer_rates", {}).items():
         if isinstance(rate, bool) or not isinstance(rate, (int, float)):
-            raise InputError(f"{path}: layer_rates must be numbers, received {json.dumps(rate)[:40]} for {pattern!r}")
+            raise InputError(
+                f"{path}: {prefix}layer_rates must be numbers, received {json.dumps(rate)[:40]} for {pattern!r}"
+            )

@@ -4,13 +4,18 @@ import dataclasses
 import json
 import pathlib
 
+import keras
+
+from fer_keras.corpora.clip_set import load_clips
 from fer_keras.corpora.face_set import load_faces
 from fer_keras.corpora.folds import deal_folds
 from fer_keras.corpora.prepare import corpus_fingerprint, prepare
+from fer_keras.corpora.sequence_records import write_sequences
 from fer_keras.errors import InputError
 from fer_keras.evaluation.cross_validation import cross_validate
 from fer_keras.json_file import write_json
 from fer_keras.training.static import hold_out, train_static
+from fer_keras.training.video import VideoConfig, train_video
 
 
 class Quiet:
@@ -23,12 +28,13 @@ class Quiet:
 def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False, workers=None, on_progress=None):
     """Prepares a corpus, cross-validates on it and trains a model on everyone.
 
-    The folder gets `run.json` (what was asked for), `records/`, `folds/`, `results.json` and `model/`, a preset.
+    The folder gets `run.json` (what was asked for), `records/`, of clips `sequences/`, `folds/`, `results.json` and
+    `model/`, a preset.
 
     Args:
-        corpus: a `Corpus`.
+        corpus: a `Corpus`; for a `VideoConfig` read with `peak_frames=None`, whole clips.
         out: the run's folder.
-        config: `StaticConfig`.
+        config: `StaticConfig` or `VideoConfig`.
         folds: int, number of subject-wise folds; 0 trains the model only.
         fold_rule: how subjects are dealt out to folds, see `fer_keras.corpora.deal_folds`.
         resume: continue the run in `out`; the same corpus and configuration are expected.
@@ -43,6 +49,7 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
         InputError: `out` holds a run and `resume` is false, or it holds another run; fewer subjects than folds.
     """
     out, progress = pathlib.Path(out), on_progress or Quiet()
+    video = isinstance(config, VideoConfig)
     label_names = corpus.label_names
     if len(label_names) < 2:
         raise InputError(f"training needs pictures of at least 2 labels, received only {', '.join(label_names)}")
@@ -62,25 +69,32 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
     lost = [label for label, count in manifest["faces_by_label"].items() if not count]
     if lost:
         raise InputError(f"no face was found on any picture labelled {lost[0]}; leave the label out (--labels)")
-    faces = load_faces(manifest["shards"], label_names, config.image_size, config.channels)
+    if video:
+        manifest["clips"] = write_sequences(manifest["shards"], out / "sequences")
+        shape = (config.encoder.image_size, config.encoder.channels)
+        faces = load_clips(manifest["clips"]["shards"], label_names, *shape)
+    else:
+        faces = load_faces(manifest["shards"], label_names, config.image_size, config.channels)
     results = {"manifest": manifest, "label_names": list(label_names), "subjects_by_fold": [], "cross_validation": {}}
     if folds:
         results["subjects_by_fold"] = [list(fold_of.values()).count(fold) for fold in range(folds)]
-        done = EpochCount(folds, config.epochs, lambda *what: progress.update("folds", *what))
+        done = EpochCount(folds, config.total_epochs, lambda *what: progress.update("folds", *what))
         figures = cross_validate(
             faces, fold_of, config, out / "folds", workers=workers, on_epoch=done.epoch, on_fold=done.fold
         )
         del figures["probabilities"]
         results["cross_validation"] = figures
     if not (out / "model").exists():
-        training, validation = hold_out(faces, config)
-        model = train_static(
-            training,
-            config,
-            validation,
-            checkpoint_dir=out / "checkpoints",
-            on_epoch=lambda epoch, logs: progress.update("model", epoch, config.epochs, _note(logs)),
-        )
+
+        def show(epoch, logs):
+            progress.update("model", epoch + 1, config.total_epochs, _note(logs))
+
+        shown = [keras.callbacks.LambdaCallback(on_epoch_end=show)]
+        if video:
+            model = train_video(faces, config, checkpoint_dir=out / "checkpoints", callbacks=shown)
+        else:
+            training, validation = hold_out(faces, config)
+            model = train_static(training, config, validation, out / "checkpoints", callbacks=shown)
         about = {**asked, "subjects": sorted(set(faces.subjects.tolist()))}
         if folds:
             about |= {level: results["cross_validation"][level] for level in ("mean", "std")}

@@ -111,6 +111,11 @@ class StaticConfig:
             if not 0 <= rate <= 1e3:
                 raise InputError(f"layer_rates must be from 0 to 1000, received {rate} for {pattern!r}")
 
+    @property
+    def total_epochs(self):
+        """Passes of the whole training, for a progress bar."""
+        return self.epochs
+
 
 def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=None, callbacks=()):
     """Trains a recogniser of single faces.

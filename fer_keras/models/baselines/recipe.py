@@ -65,6 +65,11 @@ class Recipe:
             if not least <= getattr(self, name) <= most:  # false for NaN too
                 raise InputError(f"{name} must be from {least:g} to {most:g}, received {getattr(self, name)}")
 
+    @property
+    def total_epochs(self):
+        """Passes of the training that reports, for a progress bar."""
+        return self.epochs
+
     def build(self, label_names, input_shape=(48, 48, 1)):
         """Makes the network, with random weights.
 
