@@ -153,7 +153,7 @@ def test_constant_memory(request, kind):
     assert len(stream._reader._tracker._seen) == 1
 
 
-def test_lower_case_uncertain_below_the_confidence():
+def test_uncertain_below_the_confidence():
     class Nowhere:
         def detect(self, images):
             eyes = np.array([[10.0, 10.0], [20.0, 10.0]])
