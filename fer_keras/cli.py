@@ -391,6 +391,55 @@ def ablation(
     console.print(f"Figures: {_escape(out / 'ablation.json')}", soft_wrap=True)
 
 
+@experiment.command(epilog="Example: fer-keras experiment video --corpus mmi --data ~/MMI --out runs/video")
+def video(
+    corpus: CorpusOption = "synthetic_mmi",
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for records, folds, figures and the report.")] = Path("runs/video"),
+    labels: LabelsOption = None,
+    where: WhereOption = None,
+    folds: Annotated[int, typer.Option(min=2, help="Subject-wise folds.")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 3,
+    frames: Annotated[int, typer.Option(min=1, help="Frames a clip at most.")] = 16,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the clips [40].")] = None,
+    encoder_epochs: Annotated[int | None, typer.Option(min=1, help="Passes over single frames [20].")] = None,
+    variants: Annotated[
+        str | None, typer.Option(help="Only these, separated by commas: attention, last, mean, lstm, ...")
+    ] = None,
+    pretrained: Annotated[
+        str, typer.Option(help="Preset that the encoder starts from; by default random weights.")
+    ] = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Two folds, one seed and a few epochs, to see everything run.")
+    ] = False,
+    workers: FoldWorkersOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the experiment in --out.")] = False,
+    strict: StrictOption = False,
+):
+    """Attention against last state and frame average, IRNN against LSTM and GRU, on the same folds of clips."""
+    load_libraries()
+    from fer_keras.experiments.video import run_video_experiment
+    from fer_keras.experiments.video_report import write_video_report
+
+    with _Progress() as progress:
+        results, clips = run_video_experiment(
+            *(corpus, _data(corpus, data, out), out, folds, seeds, frames, epochs, encoder_epochs, quick),
+            names=_labels(variants),
+            pretrained=pretrained,
+            labels=_labels(labels),
+            where=_where(where),
+            strict=strict,
+            resume=resume,
+            workers=workers,
+            on_progress=progress,
+            command=shlex.join(["fer-keras", *sys.argv[1:]]),
+        )
+    _print_video(results)
+    write_video_report(results, clips, out, out / "report.html")
+    console.print(f"Figures: {_escape(out / 'results.json')}", soft_wrap=True)
+    console.print(f"Report: {_escape(out / 'report.html')}", soft_wrap=True)
+
+
 @app.command(epilog="Example: fer-keras evaluate --model runs/mine --corpus folder --data other_faces")
 def evaluate(
     model: ModelOption,
@@ -974,6 +1023,27 @@ def _print_ablation(summary):
         f"{summary['folds']} subject-wise folds, seeds 0-{summary['seeds'] - 1}, mean ± std over folds and seeds; the "
         "interval spans those of all seeds)"
     )
+
+
+def _print_video(results):
+    from rich.table import Table
+
+    table = Table("system", "accuracy", "against the first", "p", title="By clip, on subjects never trained on")
+    for row in results["variants"]:
+        against = row.get("against")
+        difference = (f"{against['difference']:+.3f}", f"{against['p_value']:.3f}") if against else ("", "")
+        table.add_row(row["title"], f"{row['mean']:.3f} ± {row['std']:.3f}", *difference)
+    console.print(table)
+    console.print(
+        f"({_escape(results['corpus'])}, {results['clips']} clips of {results['subjects']} subjects, "
+        f"{results['folds']} subject-wise folds, seeds 0-{results['seeds'] - 1}, mean ± std over folds and seeds)"
+    )
+    for name, apex in results["apex"].items():
+        if apex["clips"]:
+            console.print(
+                f"{name}: greatest weight within the apex in {apex['hits']:.3f} of {apex['clips']} clips, "
+                f"by chance {apex['chance']:.3f} (difference {apex['low']:+.3f} to {apex['high']:+.3f})"
+            )
 
 
 def _print_figures(figures, protocol):

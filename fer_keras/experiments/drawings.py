@@ -316,5 +316,29 @@ def draw_spread(title, accuracies):
     return Figure(draw(bars, _WIDTH, 2.7), f"Accuracy of {title} of {len(percent)} subjects: {said}")
 
 
+def draw_profile(title, weights, apex):
+    """Weight of frames and share of apex frames by their place in the clip.
+
+    Args:
+        title: what weighed.
+        weights: floats, mean weight relative to the even one, in equal steps from the clip's first frame to its last.
+        apex: floats in [0, 1], share of frames of the apex in the same steps.
+
+    Returns:
+        A `Figure`.
+    """
+    places = (np.arange(len(weights)) + 0.5) / len(weights) * 100
+
+    def lines(axes):
+        axes.bar(places, apex, width=92 / len(weights), color=_COLOURS[1], alpha=0.35, label="share of apex frames")
+        axes.plot(places, weights, marker="o", color=_COLOURS[0], linewidth=1.8, label="weight, 1 = even")
+        axes.axhline(1, color=_FAINT, linestyle=":", linewidth=1.4)
+        axes.set(title=title, xlabel="place in the clip, %", xlim=(0, 100), ylim=(0, None))
+        axes.figure.legend(loc="outside lower left", ncols=2, fontsize=9.5)
+
+    said = ", ".join(f"{place:.0f} % {weight:.2f}" for place, weight in zip(places, weights, strict=True))
+    return Figure(draw(lines, _WIDTH, 3.2), f"Weight of frames of {title} by place in the clip: {said}")
+
+
 def _percent(value):
     return "–" if value is None else f"{100 * value:.0f}"
