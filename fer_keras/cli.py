@@ -453,27 +453,39 @@ def evaluate(
     load_libraries()
     import tempfile
 
+    from fer_keras.corpora.clip_set import load_clips
     from fer_keras.corpora.face_set import load_faces
+    from fer_keras.corpora.sequence_records import write_sequences
     from fer_keras.evaluation.cross_validation import evaluate_model
     from fer_keras.json_file import write_json
+    from fer_keras.models import VideoEmotion
     from fer_keras.models.preset import load_preset
+    from fer_keras.training.video import VideoConfig
 
     if out and out.is_dir():
         raise InputError(f"--out {out}: is a folder; expected the name of a file")
     classifier, about = load_preset(model)
+    video = isinstance(classifier, VideoEmotion)
     with tempfile.TemporaryDirectory() as records:
-        manifest = _prepare(_read(corpus, data, None, where, strict, Path(records)), Path(records))
+        folder = Path(records, "records")
+        found = _read(corpus, data, None, where, strict, Path(records), **({"peak_frames": None} if video else {}))
+        manifest = _prepare(found, folder)
         if not set(manifest["faces_by_label"]) & set(classifier.label_names):
             raise InputError(
                 f"{data}: no picture has a label of the model ({', '.join(classifier.label_names)}); "
                 f"found {', '.join(manifest['faces_by_label'])}"
             )
         size, _, channels = classifier.face_shape
-        faces = load_faces(manifest["shards"], classifier.label_names, size, channels)
+        if video:
+            manifest["clips"] = write_sequences(manifest["shards"], Path(records, "sequences"))
+            faces = load_clips(manifest["clips"]["shards"], classifier.label_names, size, channels)
+            faces = VideoConfig(**about.get("config", {})).sampled(faces)
+        else:
+            faces = load_faces(manifest["shards"], classifier.label_names, size, channels)
     figures = evaluate_model(classifier, faces)
     _print_manifest(manifest)
-    if len(faces) < manifest["faces"]:
-        unknown = [label for label in manifest["faces_by_label"] if label not in classifier.label_names]
+    unknown = [label for label in manifest["faces_by_label"] if label not in classifier.label_names]
+    if unknown:
         console.print(f"[yellow]Measured on {len(faces)} of them: the model does not know {', '.join(unknown)}.[/]")
     seen = sorted(set(faces.subjects) & set(about.get("subjects", ())))
     if seen and about.get("corpus") == corpus:
@@ -481,7 +493,8 @@ def evaluate(
             f"[yellow]The model was trained on {len(seen)} of these {len(set(faces.subjects))} subjects: "
             "these figures do not tell how it does on new people.[/]"
         )
-    _print_figures(figures, f"{corpus}, {len(faces)} faces of {len(set(faces.subjects))} subjects, no folds")
+    unit = "clips" if video else "faces"
+    _print_figures(figures, f"{corpus}, {len(faces)} {unit} of {len(set(faces.subjects))} subjects, no folds")
     _print_confusion(figures["frame"]["confusion"], classifier.label_names)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -1058,7 +1071,7 @@ def _print_figures(figures, protocol):
 def _print_confusion(matrix, names):
     from rich.table import Table
 
-    table = Table("true \\ answered", *names, title="Faces by true and answered label")
+    table = Table("true \\ answered", *names, title="By true and answered label")
     for name, row in zip(names, matrix, strict=True):
         table.add_row(name, *map(str, row))
     console.print(table)

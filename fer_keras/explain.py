@@ -14,6 +14,7 @@ from keras import ops
 from fer_keras.errors import InputError
 from fer_keras.faces.align import align_face, align_landmarks
 from fer_keras.faces.image import encode_png, printable, read_image
+from fer_keras.models.crop_inputs import reads_sequences
 
 _FOR = (235, 90, 0)  # what speaks for the class: orange
 _AGAINST = (0, 90, 255)  # what speaks against it: blue
@@ -190,7 +191,7 @@ class Explainer:
         label: name of the class to explain; by default every face's most probable.
 
     Raises:
-        InputError: the method or the label is unknown.
+        InputError: the method or the label is unknown, or the model reads clips.
 
     Example:
     >>> explainer = Explainer(Recognizer.from_preset("runs/train"), "occlusion")
@@ -203,6 +204,8 @@ class Explainer:
             raise InputError(f"unknown method {method!r}; expected one of {', '.join(METHODS)}")
         if label is not None and label not in names:
             raise InputError(f"unknown label {label!r}; the model knows {', '.join(names)}")
+        if reads_sequences(recognizer.model):
+            raise InputError("the model reads clips; expected one of single faces, such as its encoder")
         self.recognizer = recognizer
         self.method = method
         self.label = label

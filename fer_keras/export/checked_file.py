@@ -45,6 +45,8 @@ def face_signature(model):
     Raises:
         InputError: the model takes anything else than one batch of faces.
     """
+    if hasattr(model, "classify_features"):
+        raise InputError(f"{model.name}: takes clips; expected a model of single faces; a SavedModel holds clips")
     inference = model.inference_model()
     if getattr(model, "takes_landmarks", False):
         raise InputError(

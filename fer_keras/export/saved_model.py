@@ -36,7 +36,8 @@ def export_saved_model(model, directory):
     - `serve_tensor`: `frames`, float32 `(batch, frames, height, width, channels)`, and `lengths` → the same.
     - `serve_stream`: `image`, string `(batch,)`, the next frame of every stream, and the state of the streams →
       the answer so far, `attention` over the latest frames, and the next state. The state is in the client's hands: it
-      sends back every output whose name begins with `state_`, and zeros for a stream's first frame.
+      sends back every output whose name begins with `state_`, and zeros for a stream's first frame. An IRNN adds its
+      inputs up, so a client starts anew with zeros when a stream has become longer than the clips that were trained on.
 
     With a key-point angle map these take `landmarks` as well, `(batch, frames, 68, 2)` or, in a stream, `(batch, 68,
     2)`; and in a stream `reference`, the landmarks of its first frame, where the model compares with that.

@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_keras import cli
+from fer_keras import cli, corpora
 from fer_keras.corpora.motion_jpeg import encode_avi
 from fer_keras.corpora.synthetic import SIZES, draw_sequence
+from fer_keras.models import VideoEmotion
+from fer_keras.models.preset import load_preset
 
 TINY = ["--epochs", "2", "--batch-size", "8"]
 
@@ -394,3 +396,35 @@ def test_tune_without_its_extra_says_what_to_install(run, folder, tmp_path, monk
     status, _, err = run("tune", "--corpus", "folder", "--data", folder, "--out", tmp_path / "r")
     assert status == 1
     assert err.splitlines() == ["error: keras_tuner is not installed; run: pip install 'fer-keras[tuner]'"]
+
+
+@pytest.mark.slow
+def test_train_and_evaluate_on_clips(run, tmp_path):
+    corpora.BUILT_IN["synthetic_mmi"](tmp_path / "mmi", size="small")
+    data = ["--corpus", "mmi", "--data", tmp_path / "mmi"]
+    few = ["--labels", "happiness,fear", "--folds", "2", "--epochs", "1", "--encoder-epochs", "1", "--frames", "4"]
+    command = ("--task", "video", *data, *few, "--width", "0.25", "--workers", "0", "--out", tmp_path / "run")
+    status, out, err = run("train", *command)
+    assert status == 0, err
+    assert "clips of" in out
+    model, about = load_preset(tmp_path / "run")
+    assert isinstance(model, VideoEmotion)
+    assert about["config"]["frames"] == 4
+    status, out, err = run("evaluate", "--model", tmp_path / "run", *data)
+    assert status == 0, err
+    assert "the model does not know" in out
+    assert "The model was trained on" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--frames", "4"], "--frames is for --task video"),
+        (["--task", "video", "--patience", "4"], "--patience is for --task static"),
+        (["--task", "audio"], "--task audio: expected static or video"),
+    ],
+)
+def test_options_of_another_task_are_refused(run, folder, tmp_path, arguments, message):
+    status, _, err = run("train", "--corpus", "folder", "--data", folder, "--out", tmp_path / "run", *arguments)
+    assert status == 1
+    assert message in err
