@@ -27,3 +27,12 @@ def tiny_ck_plus(tmp_path_factory):
 
     size = dataclasses.replace(synthetic.SIZES["small"], subjects=3, frames=4)
     return synthetic.write_ck_plus(tmp_path_factory.mktemp("corpus") / "ck_plus", size=size)
+
+
+@pytest.fixture(scope="session")
+def tiny_mmi(tmp_path_factory):
+    """The built-in corpus of four people as clips, from neutral over the apex and back."""
+    from fer_keras.corpora import synthetic
+
+    size = dataclasses.replace(synthetic.SIZES["small"], subjects=4)
+    return synthetic.write_mmi(tmp_path_factory.mktemp("corpus") / "mmi", size=size)

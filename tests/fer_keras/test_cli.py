@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_keras import cli, corpora
+from fer_keras import cli
 from fer_keras.corpora.motion_jpeg import encode_avi
 from fer_keras.corpora.synthetic import SIZES, draw_sequence
 from fer_keras.models import VideoEmotion
@@ -399,9 +399,8 @@ def test_tune_without_its_extra_says_what_to_install(run, folder, tmp_path, monk
 
 
 @pytest.mark.slow
-def test_train_and_evaluate_on_clips(run, tmp_path):
-    corpora.BUILT_IN["synthetic_mmi"](tmp_path / "mmi", size="small")
-    data = ["--corpus", "mmi", "--data", tmp_path / "mmi"]
+def test_train_and_evaluate_on_clips(run, tiny_mmi, tmp_path):
+    data = ["--corpus", "mmi", "--data", tiny_mmi]
     few = ["--labels", "happiness,fear", "--folds", "2", "--epochs", "1", "--encoder-epochs", "1", "--frames", "4"]
     command = ("--task", "video", *data, *few, "--width", "0.25", "--workers", "0", "--out", tmp_path / "run")
     status, out, err = run("train", *command)

@@ -63,13 +63,12 @@ def test_film_strip_shows_weights_and_apex():
 
 
 @pytest.mark.slow
-def test_variants_on_the_same_folds_a_report_and_again_without_work(tmp_path):
-    corpora.BUILT_IN["synthetic_mmi"](tmp_path / "mmi", size="small")
+def test_variants_on_the_same_folds_a_report_and_again_without_work(tiny_mmi, tmp_path):
     options = {
-        "folds": 2, "seeds": 1, "frames": 4, "epochs": 2, "encoder_epochs": 1, "labels": ["happiness", "fear"],
+        "folds": 2, "seeds": 1, "frames": 8, "epochs": 2, "encoder_epochs": 1, "labels": ["happiness", "fear"],
         "names": ["attention", "frame_average"], "workers": 0,
     }  # fmt: skip
-    results, clips = run_video_experiment("mmi", tmp_path / "mmi", tmp_path / "out", **options)
+    results, clips = run_video_experiment("mmi", tiny_mmi, tmp_path / "out", **options)
     assert results["built_in"]
     assert [row["name"] for row in results["variants"]] == ["attention", "frame_average", "single_frames"]
     for row in results["variants"]:
@@ -87,8 +86,8 @@ def test_variants_on_the_same_folds_a_report_and_again_without_work(tmp_path):
     assert not re.search(r'(?:src|href)="https?:', page)
 
     with pytest.raises(InputError, match="holds a run already"):
-        run_video_experiment("mmi", tmp_path / "mmi", tmp_path / "out", **options)
-    again, _ = run_video_experiment("mmi", tmp_path / "mmi", tmp_path / "out", resume=True, **options)
+        run_video_experiment("mmi", tiny_mmi, tmp_path / "out", **options)
+    again, _ = run_video_experiment("mmi", tiny_mmi, tmp_path / "out", resume=True, **options)
     assert json.loads(json.dumps(again)) == json.loads(json.dumps(results))
 
 
