@@ -361,7 +361,7 @@ def ablation(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 3,
     variants: Annotated[
         str | None,
-        typer.Option(help="Only these: all, softmax, threshold, without_angles, drawn, scratch."),
+        typer.Option(help="Only these, separated by commas: all, softmax, without_angles, scratch, ..."),
     ] = None,
     pretrained: Annotated[
         str | None, typer.Option(help="Preset to start from; by default alexnet_emotion_fer2013.")

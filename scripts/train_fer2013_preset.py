@@ -19,8 +19,6 @@ import pathlib
 import shlex
 import sys
 
-import numpy as np
-
 from fer_keras.console import load_libraries
 
 PRESET = pathlib.Path(__file__).parents[1] / "fer_keras" / "presets" / "alexnet_emotion_fer2013"
@@ -53,29 +51,8 @@ STAGES = (
         "metric_weight": 0.003,
         "augmentation": {"rotation": 10.0, "scale": 0.1, "shift": 0.06, "cutout": 0.15},
     },
-    # The second answers better for the mean of a face and its mirror image: the third learns to answer so at once.
-    {
-        "epochs": 40,
-        "batch_size": 128,
-        "learning_rate": 2e-3,
-        "weight_decay": 5e-2,
-        "dropout": 0.1,
-        "metric_weight": 0.003,
-        "soft_labels": True,
-        "augmentation": {
-            "rotation": 12.0,
-            "scale": 0.12,
-            "shift": 0.07,
-            "brightness": 0.1,
-            "contrast": 0.25,
-            "cutout": 0.2,
-        },
-    },
 )
 """The fields of each stage's `StaticConfig`; a stage starts from the weights of the one before."""
-
-TAUGHT = 0.6
-"""Share of the answers of the stage before in the last stage's targets; the rest are labels, or votes."""
 
 
 def main():
@@ -96,7 +73,7 @@ def main():
     from fer_keras.training.static import StaticConfig, train_static
 
     stages = [
-        StaticConfig(**{"soft_labels": options.corpus == "fer_plus", **common, **json.loads(options.config)})
+        StaticConfig(**{**common, "soft_labels": options.corpus == "fer_plus", **json.loads(options.config)})
         for common in STAGES
     ]
     faces = load_part(options, "train", stages[0])
@@ -112,18 +89,14 @@ def main():
             flush=True,
         )
 
-    models = [options.out / f"stage-{number}" / "model" for number in range(1, len(stages) + 1)]
-    done = max((number for number, model in enumerate(models, 1) if model.exists()), default=0)
-    before = str(models[done - 1]) if done else ""
+    before = ""
     for number, config in enumerate(stages, 1):
         folder = options.out / f"stage-{number}"
-        if number > done:
-            if number == len(stages):
-                training = taught_by(AlexNetEmotion.from_preset(before), training)
+        if not (folder / "model").exists():
             config = dataclasses.replace(config, pretrained=before)
             model = train_static(training, config, tenth, checkpoint_dir=folder / "checkpoints", on_epoch=show)
             model.save_to_preset(folder / "model", {"config": dataclasses.asdict(config)})
-            before = str(folder / "model")
+        before = str(folder / "model")
     model = AlexNetEmotion.from_preset(before)
     chosen_on = evaluate_model(model, tenth)["frame"]
     write_json(options.out / "tenth.json", chosen_on)
@@ -131,17 +104,6 @@ def main():
     if options.publish:
         publish(model, stages, options, chosen_on, len(training))
     return 0
-
-
-def taught_by(teacher, faces):
-    """The faces with `TAUGHT` of a teacher's answer, the mean over face and mirror image, in their votes."""
-    from fer_keras.evaluation.cross_validation import predict_probabilities
-
-    mirrored = dataclasses.replace(faces, images=faces.images[:, :, ::-1])
-    answers = (predict_probabilities(teacher, faces) + predict_probabilities(teacher, mirrored)) / 2
-    voted = faces.votes.sum(axis=1, keepdims=True) > 0
-    own = np.where(voted, faces.votes, np.eye(len(faces.label_names), dtype="float32")[faces.labels])
-    return dataclasses.replace(faces, votes=TAUGHT * answers + (1 - TAUGHT) * own)
 
 
 def load_part(options, split, config):

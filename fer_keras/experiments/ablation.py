@@ -114,6 +114,7 @@ def variants(epochs, seed, pretrained, out):
         "softmax": ("without the Island loss", {"metric_weight": 0.0}),
         "threshold": ("Island loss with τ = 30", {"threshold": 30.0}),
         "without_angles": ("without the angle map", {"angle_map": False}),
+        "slow_convolutions": ("convolutions learn at a tenth of the rate", {"layer_rates": {"conv*": 0.1}}),
         "drawn": ("starts from the built-in corpus of drawn faces instead", {"pretrained": str(out / "drawn")}),
         "scratch": ("starts from random weights, three times the epochs", scratch),
     }

@@ -5,6 +5,8 @@ from fer_keras.layers.center_loss import CenterLoss
 from fer_keras.layers.frame_encoder import FrameEncoder
 from fer_keras.layers.frame_mask import FrameMask
 from fer_keras.layers.frame_pooling import FramePooling
+from fer_keras.layers.hole_fill import HoleFill
+from fer_keras.layers.hole_window import HoleWindow
 from fer_keras.layers.irnn import IRNN, IRNNCell, SpectralBound
 from fer_keras.layers.island_loss import IslandLoss
 from fer_keras.layers.key_point_angles import KEY_POINT_TRIPLETS, KeyPointAngles
@@ -19,6 +21,8 @@ __all__ = [
     "FrameEncoder",
     "FrameMask",
     "FramePooling",
+    "HoleFill",
+    "HoleWindow",
     "IRNNCell",
     "IslandLoss",
     "KeyPointAngles",
