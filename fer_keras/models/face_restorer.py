@@ -1,0 +1,149 @@
+"""From an occluded face to the whole one: what remains of the GAN when it is trained."""
+
+import keras
+from keras import ops
+
+from fer_keras.layers.arguments import number, whole_number
+from fer_keras.models.restoration_generator import occlusion_mask_head, restoration_generator
+
+
+@keras.saving.register_keras_serializable("fer_keras")
+class FaceRestorer(keras.Model):
+    """Paints the covered part of faces and keeps every other pixel bit-identical.
+
+    Which pixels are covered is given, or predicted by a mask head: blind mode. The predicted mask is what the head
+    holds for covered with a probability above `mask_threshold`, widened by `mask_margin` pixels, so that no rim of the
+    occluder stays. A face of which the head finds less than `least_area` covered passes through unchanged.
+
+    Args:
+        image_size: int, height and width of faces in pixels, a multiple of 16.
+        channels: 1 for grey, 3 for colour.
+        width: float, factor on the number of filters.
+        blind: bool, whether there is a mask head. Without, the mask is part of the input.
+        fill: `"noise"` or `"mean"`, what the generator sees in the hole, see `fer_keras.layers.HoleFill`.
+        mask_threshold: float in (0, 1).
+        mask_margin: int, pixels.
+        least_area: float, share of the picture, 0-1.
+        **kwargs: passed to `keras.Model`.
+
+    Call arguments:
+        inputs: faces, raw pixels 0-255, `(batch, image_size, image_size, channels)`; or a dict of them, `face`, and of
+            `mask`, `(batch, image_size, image_size, 1)`, true, or above 0.5, for covered pixels, used as it is.
+
+    Returns:
+        A dict of `restored`, float32 0-255 of the faces' shape, and `mask`, the pixels that were painted, float32 0 or
+        1 of shape `(batch, image_size, image_size, 1)`.
+
+    Raises:
+        ValueError: an argument is out of its range, or there is neither a mask nor a head that predicts one.
+
+    Example:
+    >>> restorer = FaceRestorer(blind=False)
+    >>> restorer({"face": faces, "mask": masks})["restored"]
+    """
+
+    def __init__(
+        self,
+        image_size=48,
+        channels=1,
+        width=1.0,
+        blind=True,
+        fill="noise",
+        mask_threshold=0.5,
+        mask_margin=1,
+        least_area=0.01,
+        **kwargs,
+    ):
+        # Raw pixels would be rounded in half precision; the networks inside follow the global policy.
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.mask_threshold = number("mask_threshold", mask_threshold, above=0, below=1)
+        self.mask_margin = whole_number("mask_margin", mask_margin, least=0)
+        self.least_area = number("least_area", least_area, least=0, most=1)
+        self._options = {"image_size": image_size, "channels": channels, "width": width, "fill": fill}
+        self.generator = restoration_generator(**self._options)
+        self.mask_head = occlusion_mask_head(image_size, channels, width) if blind else None
+        self.built = True
+
+    @property
+    def face_shape(self):
+        """Shape of one face: `(height, width, channels)`."""
+        return (self._options["image_size"],) * 2 + (self._options["channels"],)
+
+    @property
+    def blind(self):
+        """Whether masks are predicted where none is given."""
+        return self.mask_head is not None
+
+    def build(self, input_shape=None):
+        """Does nothing; the networks are built when the model is made."""
+
+    def call(self, inputs, training=False):
+        """Returns the restored faces and the masks of what was painted."""
+        if isinstance(inputs, dict) and "mask" in inputs:
+            faces, mask = inputs["face"], as_mask(inputs["mask"])
+        else:
+            faces = inputs["face"] if isinstance(inputs, dict) else inputs
+            if not self.blind:
+                raise ValueError(
+                    f"{self.name} has no mask head: expected a dict of `face` and `mask`. Received: {inputs}"
+                )
+            mask = self.find_mask(self.mask_head(faces, training=training))
+        painted = self.generator({"face": faces, "mask": mask}, training=training)
+        return {"restored": composite(faces, painted, mask), "mask": mask}
+
+    def find_mask(self, logits):
+        """The mask that is painted, from the mask head's answer.
+
+        Args:
+            logits: tensor of shape `(batch, height, width, 1)`.
+
+        Returns:
+            A float32 tensor of that shape, 0 or 1, without a gradient.
+        """
+        covered = ops.cast(ops.sigmoid(ops.stop_gradient(logits)) > self.mask_threshold, "float32")
+        is_occluded = ops.mean(covered, axis=(1, 2, 3), keepdims=True) >= self.least_area
+        if self.mask_margin:
+            covered = ops.max_pool(covered, 2 * self.mask_margin + 1, strides=1, padding="same")
+        return ops.where(is_occluded, covered, 0.0)
+
+    def inference_model(self):
+        """A functional model that shares the weights, from faces, or without a mask head from the dict, to the dict."""
+        inputs = keras.Input(self.face_shape, name="face")
+        if not self.blind:
+            inputs = {"face": inputs, "mask": keras.Input((*self.face_shape[:2], 1), name="mask")}
+        return keras.Model(inputs, self(inputs), name=f"{self.name}_inference")
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):  # noqa: A002 (Keras's name)
+        """Exports `inference_model()`, see `keras.Model.export`."""
+        self.inference_model().export(filepath, format=format, **kwargs)
+
+    def get_config(self):
+        """Returns the model's configuration."""
+        return {
+            **super().get_config(),
+            **self._options,
+            "blind": self.blind,
+            "mask_threshold": self.mask_threshold,
+            "mask_margin": self.mask_margin,
+            "least_area": self.least_area,
+        }
+
+
+def as_mask(mask):
+    """A mask of any type, true or above 0.5 for covered pixels, as float32 0 or 1."""
+    return ops.cast(ops.cast(mask, "float32") > 0.5, "float32")
+
+
+def composite(faces, painted, mask):
+    """Faces with the covered pixels replaced; all others are bit-identical, as float32.
+
+    Args:
+        faces: tensor of shape `(batch, height, width, channels)`.
+        painted: float32 tensor of that shape.
+        mask: float32 tensor of shape `(batch, height, width, 1)`, 0 or 1.
+
+    Returns:
+        A float32 tensor of the faces' shape.
+    """
+    return ops.where(mask > 0.5, painted, ops.cast(faces, "float32"))
