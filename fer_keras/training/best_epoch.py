@@ -12,6 +12,9 @@ from fer_keras.json_file import write_json
 class BestEpoch(keras.callbacks.Callback):
     """Keeps the weights of the epoch with the least validation loss, and stops when it lies too far back.
 
+    What counts is the loss of the answers: the weighted metric loss that Keras's `val_loss` holds besides falls as centres
+    move apart, whether or not the answers improve.
+
     A training that goes on from an earlier checkpoint finds the best epoch so far in `directory`. Epochs that it
     repeats give the same losses again, so it keeps the same weights and stops at the same epoch.
 
@@ -34,8 +37,11 @@ class BestEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Keeps the weights if the epoch is the best, and stops the training if none was for too long."""
-        if logs["val_loss"] < self.loss:
-            self.epoch, self.loss, self._weights = epoch + 1, float(logs["val_loss"]), self.model.get_weights()
+        loss = float(logs["val_loss"])
+        if "val_metric_loss" in logs:
+            loss -= self.model.metric_weight * float(logs["val_metric_loss"])
+        if loss < self.loss:
+            self.epoch, self.loss, self._weights = epoch + 1, loss, self.model.get_weights()
             if self.directory is not None:
                 self.directory.mkdir(parents=True, exist_ok=True)
                 aside = self.directory / ".best.weights.h5"

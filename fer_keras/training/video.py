@@ -256,6 +256,7 @@ def _train_temporal_part(model, clips, config, test, callbacks):
         rows.map(gather).prefetch(tf.data.AUTOTUNE),
         epochs=config.epochs,
         steps_per_epoch=steps,
+        shuffle=False,
         callbacks=[Reseed(config.seed), StopAtNaN(), *watch, *callbacks],
         verbose=0,
     )
@@ -282,6 +283,7 @@ def _fine_tune(model, clips, config, test, checkpoint, callbacks, first_epoch):
         epochs=config.fine_tune_epochs,
         initial_epoch=first_epoch,
         steps_per_epoch=steps,
+        shuffle=False,
         callbacks=[Reseed(config.seed + 1), StopAtNaN(), *watch, *callbacks, *([checkpoint] if checkpoint else [])],
         verbose=0,
     )

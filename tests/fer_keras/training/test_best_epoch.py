@@ -8,7 +8,9 @@ from fer_keras.training import static
 from fer_keras.training.best_epoch import BestEpoch
 from fer_keras.training.static import StaticConfig, train_static
 
-CONFIG = StaticConfig(epochs=6, batch_size=16, width=0.25, patience=2, augmentation=None)
+CONFIG = StaticConfig(
+    epochs=6, batch_size=16, width=0.25, patience=2, augmentation=None, learning_rate=1e-2, dropout=0.0
+)
 
 
 class Recorder:
@@ -49,6 +51,15 @@ def stop_of(losses, patience):
 )
 def test_stops_after_patience_with_the_best_weights(losses, patience, stopped, best):
     assert stop_of(losses, patience) == (stopped, best)
+
+
+def test_the_metric_loss_does_not_count():
+    callback = BestEpoch(5)
+    callback.set_model(Recorder())
+    callback.model.metric_weight = 0.1
+    for epoch, (answers, metric) in enumerate([(1.0, 400.0), (1.5, 300.0), (2.0, 200.0)]):  # only centres move apart
+        callback.on_epoch_end(epoch, {"val_loss": answers + 0.1 * metric, "val_metric_loss": metric})
+    assert (callback.epoch, callback.loss) == (1, pytest.approx(1.0))
 
 
 @pytest.mark.slow
