@@ -38,7 +38,8 @@ def restoration_discriminator(size, channels=1, width=1.0, name="restoration_dis
         depth, size = depth + 1, (size + 1) // 2
         convolution = layers.Conv2D(filters, 5, strides=2, padding="same", kernel_initializer="he_normal")
         x = _normalized(convolution, f"convolution{depth}")(x)
-        x = layers.LeakyReLU(0.2, name=f"activation{depth}")(x)
+        # Of LeakyReLU's gradient TensorFlow's graph optimizer prints an error on CPUs.
+        x = layers.ELU(name=f"activation{depth}")(x)
     x = layers.Flatten(name="flatten")(x)
     answers = _normalized(layers.Dense(1), "answer")(x)
     return keras.Model(

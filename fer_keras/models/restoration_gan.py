@@ -63,7 +63,8 @@ class RestorationGAN(keras.Model):
     - `l1_hole`, `l1_known`: of g, shares of white;
     - `psnr_hole`: of what the restorer returns, dB, over the true hole;
     - `adversarial_global`, `adversarial_local`: L_G; `d_global`, `d_local`: the discriminators' losses;
-    - `feature`, with a feature model; `mask` and `mask_iou`, with a mask head.
+    - `feature`, with a feature model; with a mask head `mask`, its cross entropy, and `mask_iou`, before its mask is
+      widened.
 
     Raises:
         ValueError: an argument is out of its range, or the feature model does not take these faces.
@@ -290,7 +291,7 @@ class RestorationGAN(keras.Model):
         if answer["mask_logits"] is not None:
             cross_entropy = mask_cross_entropy(answer["mask_logits"], batch.mask)
             self.trackers["mask"].update_state(cross_entropy)
-            found = ops.cast(answer["mask_logits"] > 0, "float32")
+            found = ops.cast(ops.sigmoid(answer["mask_logits"]) > self.restorer.mask_threshold, "float32")
             self.trackers["mask_iou"].update_state(mask_iou(found, batch.mask), batch.occluded)
             loss = loss + weights["mask_weight"] * cross_entropy
         if self.adversarial:
