@@ -17,8 +17,10 @@ from fer_keras.evaluation.confidence import subject_intervals
 from fer_keras.evaluation.fold_pool import fold_workers, run_in_processes
 from fer_keras.evaluation.metrics import by_sequence, summarize
 from fer_keras.training.epoch_log import EpochLog
-from fer_keras.training.static import StaticConfig, hold_out, train_static
+from fer_keras.training.static import SharedStart, StaticConfig, hold_out, train_static
 from fer_keras.training.video import VideoConfig, train_video
+
+_start_static = SharedStart()  # of this process
 
 
 def predict_probabilities(model, faces, batch_size=256):
@@ -235,7 +237,8 @@ def run_fold(job, report):
         model = train_video(training, system, test, checkpoints, callbacks)
         answers["attention"] = predict_attention(model, test)
     elif isinstance(system, StaticConfig):
-        model = train_static(training, system, validation, checkpoints, callbacks=[_Watch(test), *callbacks])
+        watched = [_Watch(test), *callbacks]
+        model = train_static(training, system, validation, checkpoints, callbacks=watched, start=_start_static)
     else:
         neutral = job.neutral and job.neutral.select(np.isin(job.neutral.subjects, training.subjects))
         model = system.fit(training, validation, neutral, [_Watch(test), *callbacks])
@@ -252,7 +255,8 @@ def run_fold(job, report):
         model.save_to_preset(job.directory / f"model-of-fold-{job.fold}", {"config": dataclasses.asdict(system)})
     aside.replace(file)
     shutil.rmtree(job.directory / f"fold-{job.fold}", ignore_errors=True)
-    keras.backend.clear_session()
+    if not isinstance(system, StaticConfig):  # whose graphs the next fold takes over
+        keras.backend.clear_session()
 
 
 class _Watch(keras.callbacks.Callback):

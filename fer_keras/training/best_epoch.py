@@ -12,8 +12,8 @@ from fer_keras.json_file import write_json
 class BestEpoch(keras.callbacks.Callback):
     """Keeps the weights of the epoch with the least validation loss, and stops when it lies too far back.
 
-    What counts is the loss of the answers: the weighted metric loss that Keras's `val_loss` holds besides falls as centres
-    move apart, whether or not the answers improve.
+    What counts is the loss of the answers: the weighted metric loss that Keras's `val_loss` holds besides falls as
+    centres move apart, whether or not the answers improve.
 
     A training that goes on from an earlier checkpoint finds the best epoch so far in `directory`. Epochs that it
     repeats give the same losses again, so it keeps the same weights and stops at the same epoch.

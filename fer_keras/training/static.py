@@ -117,7 +117,7 @@ class StaticConfig:
         return self.epochs
 
 
-def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=None, callbacks=()):
+def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=None, callbacks=(), start=None):
     """Trains a recogniser of single faces.
 
     The result depends on the faces and the configuration alone: order and augmentation are drawn from the seed and
@@ -130,6 +130,7 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
         checkpoint_dir: optional folder; training saves its state there and continues from what it finds.
         on_epoch: optional callable `(epoch, logs)`, called after every epoch with its number from 1.
         callbacks: further Keras callbacks; they come before the checkpoint of an epoch is written.
+        start: optional callable that makes the model as `start_static` does, such as a `SharedStart`.
 
     Returns:
         The trained classifier, compiled: an `AlexNetEmotion`, or a `JointSupervision` with another backbone.
@@ -142,7 +143,7 @@ def train_static(faces, config, validation=None, checkpoint_dir=None, on_epoch=N
     checkpoint = TrainingCheckpoint(checkpoint_dir) if checkpoint_dir else None
     model, done = checkpoint.latest() if checkpoint else (None, 0)
     if model is None:
-        model = start_static(faces.label_names, config, steps_per_epoch(faces, config))
+        model = (start or start_static)(faces.label_names, config, steps_per_epoch(faces, config))
     fit_static(model, faces, config, validation, checkpoint, on_epoch, callbacks, first_epoch=done)
     return model
 
@@ -205,6 +206,31 @@ def start_static(label_names, config, steps_per_epoch, metrics=("accuracy",)):
     model = build_static(label_names, config)
     freeze_layers(model, config.layer_rates)
     return compile_static(model, config, steps_per_epoch, metrics)
+
+
+class SharedStart:
+    """`start_static` for trainings one after the other that differ in seed and faces alone, such as folds.
+
+    Tracing and compiling cost as much as some epochs on a small corpus. What was compiled for the last training is used
+    again: **the model that a training returned is overwritten by the next one.** Weights and steps are, bit by bit,
+    those of a model of its own.
+    """
+
+    def __init__(self):
+        self._key, self._model = None, None
+
+    def __call__(self, label_names, config, steps_per_epoch):
+        """Makes the model, or makes the last one new; arguments and result are those of `start_static`."""
+        key = (tuple(label_names), dataclasses.replace(config, seed=0), steps_per_epoch)
+        if self._key != key:
+            self._key, self._model = key, start_static(label_names, config, steps_per_epoch)
+            return self._model
+        keras.utils.set_random_seed(config.seed)
+        self._model.set_weights(build_static(label_names, config).get_weights())
+        for variable in self._model.optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+        self._model.stop_training = False
+        return self._model
 
 
 def fit_static(

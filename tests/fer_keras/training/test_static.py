@@ -6,7 +6,7 @@ import pytest
 
 from fer_keras.errors import InputError
 from fer_keras.training import static
-from fer_keras.training.static import StaticConfig, train_static, training_batches
+from fer_keras.training.static import SharedStart, StaticConfig, train_static, training_batches
 
 CONFIG = StaticConfig(epochs=4, batch_size=16, width=0.25)
 
@@ -175,3 +175,22 @@ def test_configuration_survives_json():
 
     config = StaticConfig(augmentation={"rotation": 5.0}, layer_rates={"conv*": 0.1})
     assert StaticConfig(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"angle_map": True, "layer_rates": {"conv1": 0, "conv*": 0.1}, "patience": 3}])
+def test_a_shared_start_changes_no_bit(toy_faces, options):
+    config = StaticConfig(epochs=2, batch_size=16, width=0.25, **options)
+    points = np.random.default_rng(0).random((len(toy_faces), 68, 2)).astype("float32")
+    toy_faces = dataclasses.replace(toy_faces, landmarks=points)
+    held_out = np.isin(toy_faces.subjects, ["s8", "s9"])
+    parts = [toy_faces.select(~held_out), toy_faces.select(held_out)]
+    start, traced = SharedStart(), []
+    for seed in (1, 2):
+        one = dataclasses.replace(config, seed=seed)
+        alone = train_static(*(parts[0], one), validation=parts[1] if config.patience else None)
+        shared = train_static(*(parts[0], one), validation=parts[1] if config.patience else None, start=start)
+        for own, other in zip(alone.weights, shared.weights, strict=True):
+            np.testing.assert_array_equal(own.numpy(), other.numpy(), err_msg=own.path)
+        traced.append(shared.train_function)
+    assert traced[0] is traced[1]
