@@ -5,19 +5,19 @@ from keras import ops
 
 from fer_keras.augmentation.draws import uniform
 
-FILLS = ("noise", "mean")
+FILLS = ("mean", "noise")
 
 
 @keras.saving.register_keras_serializable("fer_keras")
 class HoleFill(keras.layers.Layer):
-    """Fills the covered pixels of faces with noise, as Li et al. 2017 did, or with the mean of the face's open pixels.
+    """Fills the covered pixels of faces with the mean of the face's open pixels, or with noise, as Li et al. 2017 did.
 
     Training draws new noise at every step. Outside of it the noise is always the same, so that a face is restored in
     the same way every time. It computes in float32 under every policy: open pixels come out bit-identical.
 
     Args:
-        fill: `"noise"`, uniform between black and white, or `"mean"`, in every channel; a face without any open pixel
-            becomes mid grey.
+        fill: `"mean"`, in every channel, mid grey for a face without any open pixel; or `"noise"`, uniform between
+            black and white.
         seed: optional int, of the noise in training.
         **kwargs: passed to `keras.layers.Layer`.
 
@@ -36,7 +36,7 @@ class HoleFill(keras.layers.Layer):
         - Li et al., Generative face completion, CVPR 2017.
     """
 
-    def __init__(self, fill="noise", seed=None, **kwargs):
+    def __init__(self, fill="mean", seed=None, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if fill not in FILLS:

@@ -10,7 +10,7 @@ _DILATIONS = (2, 4, 8)
 _HEAD_FILTERS = (8, 16, 32)
 
 
-def restoration_generator(image_size=48, channels=1, width=1.0, fill="noise", name="restoration_generator"):
+def restoration_generator(image_size=48, channels=1, width=1.0, fill="mean", name="restoration_generator"):
     """The encoder-decoder that paints a whole face from its open part.
 
     Two steps down to a quarter of the size, three dilated convolutions there, which see the whole face (Iizuka et al.

@@ -30,7 +30,7 @@ class RestorationConfig:
         channels: 1 for grey, 3 for colour.
         width: factor on the number of filters of all networks.
         blind: whether the restorer has a mask head, so that it takes faces without masks.
-        fill: what the generator sees in holes, `"noise"` or `"mean"`.
+        fill: what the generator sees in holes, `"mean"` or `"noise"`.
         discriminators: some of `"global"` and `"local"`; none trains on reconstruction alone.
         adversarial_loss: `"hinge"` or `"least_squares"`.
         hole_weight: of L1 in the hole, see `fer_keras.models.RestorationGAN`.
@@ -59,7 +59,7 @@ class RestorationConfig:
     channels: int = 1
     width: float = 1.0
     blind: bool = True
-    fill: str = "noise"
+    fill: str = "mean"
     discriminators: tuple = DISCRIMINATORS
     adversarial_loss: str = "hinge"
     hole_weight: float = 1.0

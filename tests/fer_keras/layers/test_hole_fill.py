@@ -56,5 +56,5 @@ def test_noise_is_new_in_every_step_of_training_and_the_same_outside(faces, mask
 
 
 def test_unknown_fill():
-    with pytest.raises(ValueError, match="`fill` must be one of noise, mean"):
+    with pytest.raises(ValueError, match="`fill` must be one of mean, noise"):
         HoleFill("zeros")

@@ -112,7 +112,7 @@ def test_wrong_arguments(occluded_faces):
 
 @pytest.mark.slow
 def test_the_generator_sees_the_whole_face():
-    generator = restoration_generator(48, width=0.3)
+    generator = restoration_generator(48, width=0.3, fill="noise")
     face, mask = np.full((1, 48, 48, 1), 128.0, "float32"), np.zeros((1, 48, 48, 1), "float32")
     mask[:, 40:, 40:] = 1
     other = face.copy()

@@ -264,7 +264,7 @@ def test_export_is_the_restorer_that_answers(fit, occluded_faces, tmp_path):
 
 def test_plain_fit_with_noise_and_validation(occluded_faces):
     keras.utils.set_random_seed(0)
-    model = RestorationGAN(FaceRestorer(32, width=0.15), width=0.15)
+    model = RestorationGAN(FaceRestorer(32, width=0.15, fill="noise"), width=0.15)
     model.compile()
     x = {"face": occluded_faces["face"], "mask": occluded_faces["mask"].astype(bool)}
     history = model.fit(x, occluded_faces["truth"], validation_data=(x, occluded_faces["truth"]), verbose=0).history

@@ -13,7 +13,9 @@ from fer_keras.training import restoration
 from fer_keras.training.restoration import RestorationConfig, restoration_batches, sample_faces, train_restoration
 from fer_keras.training.sample_grid import SampleGrid
 
-CONFIG = RestorationConfig(image_size=32, width=0.15, epochs=4, warm_up_epochs=2, batch_size=8, learning_rate=2e-3)
+CONFIG = RestorationConfig(
+    image_size=32, width=0.15, fill="noise", epochs=4, warm_up_epochs=2, batch_size=8, learning_rate=2e-3
+)
 
 
 @pytest.fixture
@@ -160,7 +162,7 @@ def test_sample_grid_needs_a_period(tmp_path):
         ({"channels": 2}, "channels must be 1"),
         ({"epochs": 0}, "epochs must be from 1"),
         ({"learning_rate": float("nan")}, "learning_rate must be from"),
-        ({"fill": "zeros"}, "fill must be one of noise, mean"),
+        ({"fill": "zeros"}, "fill must be one of mean, noise"),
         ({"discriminators": ("middle",)}, "discriminators must be some of global, local"),
         ({"occluders": ()}, "occluders must be some of sunglasses"),
         ({"coverage": (0.5, 0.1)}, "coverage must be"),
