@@ -21,6 +21,7 @@ def test_every_variant_changes_its_part_alone(tmp_path):
         "softmax": {"metric_weight"},
         "threshold": {"threshold"},
         "without_angles": {"angle_map"},
+        "slow_convolutions": {"layer_rates"},
         "drawn": {"pretrained"},
         "scratch": {"pretrained", "learning_rate", "epochs"},
     }
