@@ -1010,13 +1010,12 @@ def _print_trials(rows, objective, most=10):
 def _print_ablation(summary):
     from rich.table import Table
 
-    table = Table("variant", "what", "accuracy", "against the first", "95 % CI by subject", title="By frame")
+    table = Table("variant", "accuracy", "against the first", "95 % CI by subject", title="By frame")
     for row in summary["variants"]:
         low = min(one["low"] for one in row["confidence"])
         high = max(one["high"] for one in row["confidence"])
         table.add_row(
             row["name"],
-            row["what"],
             f"{row['mean']:.3f} ± {row['std']:.3f}",
             f"{row['difference']:+.3f}",
             f"{low:.2f}-{high:.2f}",
@@ -1025,16 +1024,17 @@ def _print_ablation(summary):
     interval = reference["pooled"]["confidence"]["frame"]["accuracy"]
     table.add_row(
         "reference",
-        reference["what"],
         f"{reference['mean']['frame']['accuracy']:.3f} ± {reference['std']['frame']['accuracy']:.3f}",
         "",
         f"{interval['low']:.2f}-{interval['high']:.2f}",
     )
     console.print(table)
+    for row in [*summary["variants"], {"name": "reference", **reference}]:
+        console.print(f"  {row['name']}: {_escape(row['what'])}", soft_wrap=True)
     console.print(
         f"({_escape(summary['corpus'])}, {summary['faces']} faces of {summary['subjects']} subjects, "
         f"{summary['folds']} subject-wise folds, seeds 0-{summary['seeds'] - 1}, mean ± std over folds and seeds; the "
-        "interval spans those of all seeds)"
+        "intervals span those of all seeds)"
     )
 
 
