@@ -20,11 +20,13 @@ from fer_keras.evaluation.cross_validation import (
     join_folds,
     load_fold,
     plan_folds,
+    predict_probabilities,
     run_folds,
 )
 from fer_keras.evaluation.metrics import summarize
 from fer_keras.experiments.experiment import versions
 from fer_keras.json_file import write_json
+from fer_keras.models.preset import load_preset
 from fer_keras.training.run import EpochCount, Quiet, claim_run
 from fer_keras.training.static import StaticConfig
 from fer_keras.training.video import VideoConfig, peak_faces
@@ -129,6 +131,7 @@ def run_video_experiment(
         **asked,
         "clips": len(clips),
         "subjects": len(set(clips.subjects)),
+        "subjects_of_fold_0": sorted(set(clips.subjects[fold_of == 0].tolist())),
         "lengths": [int(clips.lengths.min()), int(np.median(clips.lengths)), int(clips.lengths.max())],
         "skipped": len(manifest["skipped"]) + len(sequences["skipped"]),
         "records": sequences["sha256"],
@@ -172,7 +175,7 @@ def _run_seed(seed, clips, by_subject, fold_of, asked, out, workers, progress):
     _run(jobs, workers, folds, shown, progress)
     figures = {name: cross_validate(clips, by_subject, config, folder / name) for name, config in configs.items()}
     for name, one in figures.items():
-        if one is not None and VARIANTS[name][1].get("pooling", "attention") == "attention":
+        if VARIANTS[name][1].get("pooling", "attention") == "attention":
             one["attention"] = [load_fold(folder / name, fold)["attention"] for fold in range(folds)]
     return {**figures, _SINGLE_FRAMES: _single_frames(clips.sample(asked["frames"]), fold_of, frame_model, folder)}
 
@@ -200,9 +203,6 @@ def _run(jobs, workers, folds, shown, progress):
 
 def _single_frames(clips, fold_of, frame_model, folder):
     """Figures of the mean of the encoders' probabilities over the frames that the variants see."""
-    from fer_keras.evaluation.cross_validation import predict_probabilities
-    from fer_keras.models.preset import load_preset
-
     file = folder / "single_frames.npy"
     if not file.exists():
         answers = np.zeros((len(clips), len(clips.label_names)), "float32")

@@ -184,8 +184,7 @@ def _strips(results, clips, folder):
     if not place.exists():
         return ("The model of fold 0 was not kept.",)
     model, _ = load_preset(place)
-    subjects = sorted(set(clips.subjects))[:: results["folds"]]  # fold 0 of the published rule
-    test = clips.select(np.isin(clips.subjects, subjects)).sample(results["frames"])
+    test = clips.select(np.isin(clips.subjects, results["subjects_of_fold_0"])).sample(results["frames"])
     shown, seen = [], set()
     for row in range(len(test)):  # one of each class, then whoever comes
         if test.labels[row] not in seen:

@@ -130,7 +130,7 @@ def train_video(clips, config, test=None, checkpoint_dir=None, callbacks=()):
         callbacks: Keras callbacks of all parts; epochs are numbered from 0 over all of them.
 
     Returns:
-        The trained `VideoEmotion`, not compiled.
+        The trained `VideoEmotion`.
 
     Raises:
         InputError: no clip, one class only, or a frame model that does not fit.

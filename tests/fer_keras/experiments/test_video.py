@@ -77,6 +77,7 @@ def test_variants_on_the_same_folds_a_report_and_again_without_work(tiny_mmi, tm
     assert list(results["apex"]) == ["attention"]
     assert 0 < results["apex"]["attention"]["chance"] < 1
     by_fold = corpora.assign_folds(sorted(set(clips.subjects)), 2)
+    assert results["subjects_of_fold_0"] == sorted(subject for subject in by_fold if by_fold[subject] == 0)
     with np.load(tmp_path / "out" / "seed-0" / "attention" / "fold-0.npz") as held:
         assert len(held["probabilities"]) == sum(by_fold[subject] == 0 for subject in clips.subjects)
 
