@@ -6,9 +6,11 @@ import functools
 import hashlib
 import importlib.util
 import json
+import logging
 import os
 import pathlib
 import threading
+import warnings
 
 import numpy as np
 
@@ -114,6 +116,7 @@ def _write_here(missing, writer, total, on_progress):
 def _write_on_beam(shards, missing, writer, total, on_progress, runner, workers, options):
     if not _has_beam():
         raise InputError("several workers need apache-beam; run: pip install 'fer-keras[beam]', or use one worker")
+    _quiet_beam()
     from fer_keras.corpora.beam_shards import run_writer
 
     runner = runner or "DirectRunner"
@@ -122,6 +125,18 @@ def _write_on_beam(shards, missing, writer, total, on_progress, runner, workers,
     unseen = [shard.records for shard in missing if not shard.is_noted()]
     if unseen:
         raise InputError(f"{unseen[0]}: was not written; the workers of {runner} must see this folder")
+
+
+def _quiet_beam():
+    """Keeps off the terminal what every worker process would say, none of it about pictures."""
+    # Google's libraries, which Beam imports, warn of their own end on older Pythons, each of them.
+    news = "google.api_core._python_version_support"
+    warnings.filterwarnings("ignore", category=FutureWarning, module=news)
+    asked = os.environ.get("PYTHONWARNINGS", "")
+    if news not in asked:
+        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [asked, f"ignore::FutureWarning:{news}"]))
+    # Workers warn of options and folders that are none of the user's; what goes wrong with a picture is in the notes.
+    logging.getLogger("apache_beam.runners.portability.local_job_service").setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager
