@@ -8,6 +8,21 @@ from typing import Annotated
 
 import typer
 
+from fer_keras.cli_experiment import experiment
+from fer_keras.cli_options import (
+    CorpusOption,
+    DataOption,
+    FoldWorkersOption,
+    LabelsOption,
+    Progress,
+    StrictOption,
+    WhereOption,
+    command_line,
+    corpus_folder,
+    escape,
+    split_labels,
+    split_where,
+)
 from fer_keras.console import console, errors, load_libraries, native_stderr_aside
 from fer_keras.errors import InputError
 
@@ -18,30 +33,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(experiment, name="experiment")
 
-CorpusOption = Annotated[
-    str, typer.Option("--corpus", help="ck_plus, mmi, fer2013, folder (a labels.csv), synthetic (built in), ...")
-]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the corpus, in its official layout.")]
-LabelsOption = Annotated[str | None, typer.Option("--labels", help="Only these labels, separated by commas.")]
-WhereOption = Annotated[
-    list[str] | None, typer.Option("--where", metavar="KEY=VALUE", help="Only pictures with this attribute.")
-]
 FacesOption = Annotated[
     str, typer.Option("--faces", help="Find faces with blaze_face or mtcnn, or take pictures as crops: cropped.")
 ]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes; by default all cores for a large corpus.")
 ]
-FoldWorkersOption = Annotated[
-    int | None,
-    typer.Option("--workers", min=0, help="Folds side by side, one core each; 0: one after the other on all cores."),
-]
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", help="Configuration as JSON, such as best.json of `tune`; options given here win."),
 ]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first picture that cannot be used.")]
 ModelOption = Annotated[
     Path, typer.Option("--model", help="A run of `train`, a preset by name or folder, or a .keras file.")
 ]
@@ -64,11 +67,11 @@ def draw(
     writers = {"ck_plus": synthetic.write_ck_plus, "mmi": synthetic.write_mmi, "occluded": synthetic.write_occluded}
     if layout not in writers:
         raise InputError(f"--layout {layout}: expected one of {', '.join(writers)}")
-    with _Progress() as progress:
+    with Progress() as progress:
         writers[layout](out, size, seed, progress=lambda done, total: progress.update("sequences", done, total))
-    console.print(f"Drawn: {_escape(out)}", soft_wrap=True)
+    console.print(f"Drawn: {escape(out)}", soft_wrap=True)
     reader = "folder" if layout == "occluded" else layout
-    console.print(f"Next: fer-keras train --corpus {reader} --data {_escape(out)}", soft_wrap=True)
+    console.print(f"Next: fer-keras train --corpus {reader} --data {escape(out)}", soft_wrap=True)
 
 
 @app.command(epilog="Example: fer-keras prepare --corpus ck_plus --data ~/CK+ --out runs/ck_plus")
@@ -96,11 +99,11 @@ def prepare(
     manifest = _prepare(found, out, faces=faces, workers=workers, runner=runner, runner_options=runner_option or ())
     _print_manifest(manifest, out)
     try:
-        prepare_report.write_report(manifest, out / "report.html", shlex.join(["fer-keras", *sys.argv[1:]]))
+        prepare_report.write_report(manifest, out / "report.html", command_line())
     except InputError as error:
-        errors.print(f"[yellow]no report:[/] {_escape(error)}", soft_wrap=True)
+        errors.print(f"[yellow]no report:[/] {escape(error)}", soft_wrap=True)
     else:
-        console.print(f"Report: {_escape(out / 'report.html')}", soft_wrap=True)
+        console.print(f"Report: {escape(out / 'report.html')}", soft_wrap=True)
 
 
 @app.command(epilog="Example: fer-keras train --corpus folder --data my_faces --folds 10 --out runs/mine")
@@ -205,7 +208,7 @@ def train(
         config = _video_config(config_file, {**shared, **of_clips}, of_faces)
     else:
         config = _config(config_file, {**shared, **of_faces})
-    with _Progress() as progress:
+    with Progress() as progress:
         results = train_run(
             _read(corpus, data, labels, where, strict, out, **({"peak_frames": None} if task == "video" else {})),
             out,
@@ -219,57 +222,10 @@ def train(
     _print_manifest(results["manifest"], out / "records")
     if folds:
         _print_cross_validation(results, corpus, config.seed)
-    console.print(f"Model, trained on all subjects: [bold]{_escape(out / 'model')}[/]", soft_wrap=True)
-    console.print(f"Figures: {_escape(out / 'results.json')}", soft_wrap=True)
-    console.print(f"Next: fer-keras predict --model {_escape(out)} IMAGE", soft_wrap=True)
-    console.print(f"      fer-keras export --model {_escape(out)}", soft_wrap=True)
-
-
-experiment = typer.Typer(help="Compare systems on the same subject-wise folds.", no_args_is_help=True)
-app.add_typer(experiment, name="experiment")
-
-
-@experiment.command(epilog="Example: fer-keras experiment table1 --corpus ck_plus --data ~/CK+ --out runs/table1")
-def table1(
-    corpus: CorpusOption = "synthetic",
-    data: DataOption = None,
-    out: Annotated[Path, typer.Option(help="Folder for records, folds, figures and the report.")] = Path("runs/table1"),
-    where: WhereOption = None,
-    folds: Annotated[int, typer.Option(min=2, help="Subject-wise folds.")] = 10,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the faces, for all systems.")] = None,
-    systems: Annotated[
-        str | None, typer.Option(help="Only these, separated by commas: pre, softmax, il_cnn, ...")
-    ] = None,
-    pretrained: Annotated[
-        str | None,
-        typer.Option(help="What all groups but `init` start from; by default alexnet_emotion_fer2013."),
-    ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Two folds and a few epochs, to see everything run.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
-    workers: FoldWorkersOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the experiment in --out.")] = False,
-    strict: StrictOption = False,
-):
-    """Table 1 of the paper: four groups of AlexNet-Emotion and five peers."""
-    load_libraries()
-    from fer_keras.experiments.table1 import PRETRAINED, run_table1
-    from fer_keras.experiments.table1_report import write_report
-
-    with _Progress() as progress:
-        results, faces = run_table1(
-            *(corpus, _data(corpus, data, out), out, folds, epochs, seed, quick, _labels(systems)),
-            pretrained=pretrained or PRETRAINED,
-            where=_where(where),
-            strict=strict,
-            resume=resume,
-            workers=workers,
-            on_progress=progress,
-            command=shlex.join(["fer-keras", *sys.argv[1:]]),
-        )
-    _print_experiment(results)
-    write_report(results, faces, out, out / "report.html")
-    console.print(f"Figures: {_escape(out / 'results.json')}", soft_wrap=True)
-    console.print(f"Report: {_escape(out / 'report.html')}", soft_wrap=True)
+    console.print(f"Model, trained on all subjects: [bold]{escape(out / 'model')}[/]", soft_wrap=True)
+    console.print(f"Figures: {escape(out / 'results.json')}", soft_wrap=True)
+    console.print(f"Next: fer-keras predict --model {escape(out)} IMAGE", soft_wrap=True)
+    console.print(f"      fer-keras export --model {escape(out)}", soft_wrap=True)
 
 
 @app.command(epilog="Example: fer-keras tune --corpus folder --data my_faces --trials 20 --out runs/tune")
@@ -310,7 +266,7 @@ def tune(
     found = _read(corpus, data, labels, where, strict, out)
     manifest = _prepare(found, out / "records")
     faces = load_faces(manifest["shards"], found.label_names, config.image_size, config.channels)
-    with _Progress() as progress:
+    with Progress() as progress:
         done = []
 
         def show(note):
@@ -340,104 +296,13 @@ def tune(
     console.print(f"({corpus}, {held_out}, seed {config.seed}.")
     console.print(" The best of many trials is partly the luckiest, and these subjects chose it:")
     console.print(" what it gains is known only from subjects that took no part.)")
-    console.print(f"Best configuration: [bold]{_escape(out / 'best.json')}[/]", soft_wrap=True)
+    console.print(f"Best configuration: [bold]{escape(out / 'best.json')}[/]", soft_wrap=True)
     options = {"--data": data, "--labels": labels, **{f"--where={pair}": "" for pair in where or ()}}
     source = shlex.join(str(part) for option in options.items() if option[1] is not None for part in option if part)
     console.print(
-        f"Next: fer-keras train --config {_escape(out / 'best.json')} --corpus {corpus} {_escape(source)}".rstrip(),
+        f"Next: fer-keras train --config {escape(out / 'best.json')} --corpus {corpus} {escape(source)}".rstrip(),
         soft_wrap=True,
     )
-
-
-@experiment.command(epilog="Example: fer-keras experiment ablation --corpus folder --data my_faces --out runs/ablation")
-def ablation(
-    corpus: CorpusOption = "synthetic",
-    data: DataOption = None,
-    out: Annotated[Path, typer.Option(help="Folder for folds and figures.")] = Path("runs/ablation"),
-    labels: LabelsOption = None,
-    where: WhereOption = None,
-    folds: Annotated[int, typer.Option(min=2, help="Subject-wise folds.")] = 10,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 3,
-    variants: Annotated[
-        str | None,
-        typer.Option(help="Only these, separated by commas: all, softmax, without_angles, scratch, ..."),
-    ] = None,
-    pretrained: Annotated[
-        str | None, typer.Option(help="Preset to start from; by default alexnet_emotion_fer2013.")
-    ] = None,
-    workers: FoldWorkersOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the experiment in --out.")] = False,
-    strict: StrictOption = False,
-):
-    """Leave out one part of AlexNet-Emotion at a time, over several seeds, beside HOG + SVM on the same folds."""
-    load_libraries()
-    from fer_keras.experiments.ablation import EPOCHS, run_ablation
-    from fer_keras.experiments.table1 import PRETRAINED
-
-    with _Progress() as progress:
-        summary = run_ablation(
-            *(corpus, _data(corpus, data, out), out, folds, epochs or EPOCHS, seeds, _labels(variants)),
-            pretrained=pretrained or PRETRAINED,
-            labels=_labels(labels),
-            where=_where(where),
-            strict=strict,
-            resume=resume,
-            workers=workers,
-            on_progress=progress,
-            command=shlex.join(["fer-keras", *sys.argv[1:]]),
-        )
-    _print_ablation(summary)
-    console.print(f"Figures: {_escape(out / 'ablation.json')}", soft_wrap=True)
-
-
-@experiment.command(epilog="Example: fer-keras experiment video --corpus mmi --data ~/MMI --out runs/video")
-def video(
-    corpus: CorpusOption = "synthetic_mmi",
-    data: DataOption = None,
-    out: Annotated[Path, typer.Option(help="Folder for records, folds, figures and the report.")] = Path("runs/video"),
-    labels: LabelsOption = None,
-    where: WhereOption = None,
-    folds: Annotated[int, typer.Option(min=2, help="Subject-wise folds.")] = 10,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 3,
-    frames: Annotated[int, typer.Option(min=1, help="Frames a clip at most.")] = 16,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the clips [40].")] = None,
-    encoder_epochs: Annotated[int | None, typer.Option(min=1, help="Passes over single frames [20].")] = None,
-    variants: Annotated[
-        str | None, typer.Option(help="Only these, separated by commas: attention, last, mean, lstm, ...")
-    ] = None,
-    pretrained: Annotated[
-        str, typer.Option(help="Preset that the encoder starts from; by default random weights.")
-    ] = "",
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Two folds, one seed and a few epochs, to see everything run.")
-    ] = False,
-    workers: FoldWorkersOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the experiment in --out.")] = False,
-    strict: StrictOption = False,
-):
-    """Attention against last state and frame average, IRNN against LSTM and GRU, on the same folds of clips."""
-    load_libraries()
-    from fer_keras.experiments.video import run_video_experiment
-    from fer_keras.experiments.video_report import write_video_report
-
-    with _Progress() as progress:
-        results, clips = run_video_experiment(
-            *(corpus, _data(corpus, data, out), out, folds, seeds, frames, epochs, encoder_epochs, quick),
-            names=_labels(variants),
-            pretrained=pretrained,
-            labels=_labels(labels),
-            where=_where(where),
-            strict=strict,
-            resume=resume,
-            workers=workers,
-            on_progress=progress,
-            command=shlex.join(["fer-keras", *sys.argv[1:]]),
-        )
-    _print_video(results)
-    write_video_report(results, clips, out, out / "report.html")
-    console.print(f"Figures: {_escape(out / 'results.json')}", soft_wrap=True)
-    console.print(f"Report: {_escape(out / 'report.html')}", soft_wrap=True)
 
 
 @app.command(epilog="Example: fer-keras evaluate --model runs/mine --corpus folder --data other_faces")
@@ -559,7 +424,7 @@ def predict(
         for face in faces:
             left, top, right, bottom = (round(edge) for edge in face.box)
             table.add_row(
-                _escape(printable(one.name)),
+                escape(printable(one.name)),
                 f"{left},{top} {right - left}×{bottom - top}",
                 face.label,
                 _listed(face.probabilities),
@@ -567,7 +432,7 @@ def predict(
     if table.row_count:
         console.print(table)
     for failure in failures:
-        errors.print(f"[yellow]skipped[/] {_escape(failure)}", soft_wrap=True)
+        errors.print(f"[yellow]skipped[/] {escape(failure)}", soft_wrap=True)
     if len(failures) == len(inputs):
         raise typer.Exit(1)
 
@@ -598,10 +463,10 @@ def explain(
         except InputError as error:
             if strict:
                 raise
-            errors.print(f"[yellow]skipped[/] {_escape(error)}", soft_wrap=True)
+            errors.print(f"[yellow]skipped[/] {escape(error)}", soft_wrap=True)
             continue
         for file in files:
-            console.print(_escape(printable(file)), soft_wrap=True)
+            console.print(escape(printable(file)), soft_wrap=True)
         written += files
     if not written:
         raise typer.Exit(1)
@@ -637,8 +502,8 @@ def export(
     if export_format == "saved_model":
         out = out or Path("saved_models/fer")
         version = export_version(classifier, out)
-        console.print(f"Exported: [bold]{_escape(version)}[/]", soft_wrap=True)
-        console.print(f"Next: fer-keras serve --model-base-path {_escape(out)}", soft_wrap=True)
+        console.print(f"Exported: [bold]{escape(version)}[/]", soft_wrap=True)
+        console.print(f"Next: fer-keras serve --model-base-path {escape(out)}", soft_wrap=True)
         return
     if out is None:
         raise InputError(f"--out is missing; expected the name of a file for --format {export_format}")
@@ -647,7 +512,7 @@ def export(
         file = _quietly(export_onnx, classifier, out, faces, tolerance)
     else:
         file = _quietly(export_tflite, classifier, out, quantization[export_format], faces, tolerance)
-    console.print(f"Exported: [bold]{_escape(file.path)}[/], {file.size:,} bytes", soft_wrap=True)
+    console.print(f"Exported: [bold]{escape(file.path)}[/], {file.size:,} bytes", soft_wrap=True)
     console.print(
         f"Checked against Keras on {file.faces} faces{'' if faces is not None else ' of noise'}: probabilities differ "
         f"by at most {file.difference:.2g}, {100 * file.same_label:.1f} % have the same label",
@@ -661,11 +526,11 @@ def main():
     try:
         app()
     except InputError as error:
-        errors.print(f"[red]error:[/] {_escape(error)}", soft_wrap=True)
+        errors.print(f"[red]error:[/] {escape(error)}", soft_wrap=True)
         sys.exit(1)
     except OSError as error:  # a full disk, a folder that may not be written
         where = f"{error.filename}: " if error.filename else ""
-        errors.print(f"[red]error:[/] {_escape(where + (error.strerror or str(error)))}", soft_wrap=True)
+        errors.print(f"[red]error:[/] {escape(where + (error.strerror or str(error)))}", soft_wrap=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
         extra = {"tfx": "pipeline", "apache_beam": "pipeline", "grpc": "serving", "starlette": "serving"}
@@ -687,42 +552,11 @@ def _add_commands():
             app.command(entry.name)(command)
 
 
-def _escape(text):
-    from rich.markup import escape
-
-    return escape(str(text))
-
-
 def _read(corpus, data, labels, where, strict, out, **options):
     from fer_keras import corpora
 
-    data = _data(corpus, data, out)
-    return corpora.read(corpus, data, _labels(labels), _where(where), strict, **options)
-
-
-def _data(corpus, data, out):
-    """The corpus's folder; that of a built-in one is drawn below `out` unless it is given."""
-    from fer_keras import corpora
-
-    if data is not None:
-        return data
-    if corpus not in corpora.BUILT_IN:
-        raise InputError(f"--data is missing; expected the folder of a corpus ({corpus})")
-    if not (out / "corpus").exists():
-        console.print("drawing the built-in corpus")
-    return out / "corpus"
-
-
-def _labels(labels):
-    return [label.strip() for label in labels.split(",") if label.strip()] if labels else None
-
-
-def _where(where):
-    pairs = [pair.partition("=") for pair in where or ()]
-    bad = [key for key, equals, _ in pairs if not (key and equals)]
-    if bad:
-        raise InputError(f"--where {bad[0]}: expected KEY=VALUE, such as pose=straight")
-    return {key: value for key, _, value in pairs}
+    data = corpus_folder(corpus, data, out)
+    return corpora.read(corpus, data, split_labels(labels), split_where(where), strict, **options)
 
 
 def _layer_rates(pairs):
@@ -793,41 +627,8 @@ def _quietly(convert, *arguments):
 def _prepare(corpus, out, **options):
     from fer_keras.corpora.prepare import prepare
 
-    with _Progress() as progress:
+    with Progress() as progress:
         return prepare(corpus, out, on_progress=progress.faces, **options)
-
-
-class _Progress:
-    """Progress bars of preparing and training."""
-
-    def __enter__(self):
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-        )
-        self._tasks = {}
-        return self
-
-    def __exit__(self, *exception):
-        if self._tasks:
-            self._bars.stop()
-
-    def update(self, name, done, total, note=""):
-        """Shows that `done` of `total` steps of the task `name` are done."""
-        if name not in self._tasks:
-            self._bars.start()
-            self._tasks[name] = self._bars.add_task(name, total=total, note="")
-        self._bars.update(self._tasks[name], completed=done, total=total, note=note)
-
-    def faces(self, done, total):
-        """Shows how many pictures are prepared."""
-        self.update("faces", done, total)
 
 
 def _print_manifest(manifest, out=None):
@@ -835,7 +636,7 @@ def _print_manifest(manifest, out=None):
     console.print(f"{manifest['faces']} faces of {manifest['pictures']} pictures ({by_label})")
     skipped = manifest["skipped"]
     for path, reason in skipped[:5]:
-        console.print(f"[yellow]skipped[/] {_escape(path)}: {_escape(reason)}", soft_wrap=True)
+        console.print(f"[yellow]skipped[/] {escape(path)}: {escape(reason)}", soft_wrap=True)
     if len(skipped) > 5:
         console.print(f"[yellow]skipped[/] {len(skipped)} pictures in all")
     if "clips" in manifest:
@@ -843,9 +644,9 @@ def _print_manifest(manifest, out=None):
         by_label = ", ".join(f"{name} {count}" for name, count in clips["sequences_by_label"].items())
         console.print(f"{clips['sequences']} clips of {clips['frames']} faces ({by_label})")
     for sentence in manifest["differences"]:
-        console.print(f"[yellow]not as published:[/] {_escape(sentence)}", soft_wrap=True)
+        console.print(f"[yellow]not as published:[/] {escape(sentence)}", soft_wrap=True)
     if out:
-        console.print(f"Records: {_escape(out)}", soft_wrap=True)
+        console.print(f"Records: {escape(out)}", soft_wrap=True)
 
 
 def _print_cross_validation(results, corpus, seed):
@@ -896,9 +697,9 @@ def _predict_clip(recognizer, clip, files, annotate, options):
 
     if options["max_seconds"] is None and clip.name.isdecimal() and not clip.exists():
         options = {**options, "max_seconds": 10.0}
-    name = _escape(printable(clip))
+    name = escape(printable(clip))
     copy = files.with_name(f"{files.name}.annotated.mp4") if annotate else None
-    with _Progress() as progress:
+    with Progress() as progress:
         timeline = recognizer.read_video(
             clip, annotate=copy, on_progress=lambda done, total: progress.update(name, done, total), **options
         )
@@ -911,11 +712,11 @@ def _predict_clip(recognizer, clip, files, annotate, options):
     try:
         plot_timeline(timeline, written[2])
     except InputError as error:
-        errors.print(f"[yellow]no plot:[/] {_escape(error)}", soft_wrap=True)
+        errors.print(f"[yellow]no plot:[/] {escape(error)}", soft_wrap=True)
         written.pop()
-    console.print("Timeline: " + ", ".join(_escape(printable(file)) for file in written), soft_wrap=True)
+    console.print("Timeline: " + ", ".join(escape(printable(file)) for file in written), soft_wrap=True)
     if copy:
-        console.print(f"Annotated copy, without sound: {_escape(printable(copy))}", soft_wrap=True)
+        console.print(f"Annotated copy, without sound: {escape(printable(copy))}", soft_wrap=True)
 
 
 def _print_timeline(timeline, name, most=12):
@@ -957,7 +758,7 @@ def _print_timeline(timeline, name, most=12):
 
 def _print_some(lines, most=5):
     for line in lines[:most]:
-        console.print(f"[yellow]{_escape(line)}[/]", soft_wrap=True)
+        console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True)
     if len(lines) > most:
         console.print(f"[yellow]... and {len(lines) - most} more[/]")
 
@@ -965,29 +766,6 @@ def _print_some(lines, most=5):
 def _listed(probabilities):
     ordered = sorted(probabilities.items(), key=lambda pair: -pair[1])
     return ", ".join(f"{name} {probability:.2f}" for name, probability in ordered)
-
-
-def _print_experiment(results):
-    from rich.table import Table
-
-    printed = results["corpus"] if any(results["corpus"] in row["printed"] for row in results["systems"]) else None
-    columns = ["system", "accuracy", "sequences", "UAR", *(["printed"] if printed else []), "minutes"]
-    table = Table(*columns, title="Tested on subjects never trained on, mean ± std over folds")
-    for row in results["systems"]:
-        mean, std = row["mean"], row["std"]
-        cells = [
-            f"{mean[level][name]:.3f} ± {std[level][name]:.3f}"
-            for level, name in (("frame", "accuracy"), ("sequence", "accuracy"), ("frame", "uar"))
-        ]
-        beside = [f"{row['printed'][printed] / 100:.3f}"] if printed else []
-        table.add_row(row["title"], *cells, *beside, f"{row['seconds'] / 60:.1f}")
-    console.print(table)
-    console.print(
-        f"({_escape(results['corpus'])}, {results['faces']} faces of {results['subjects']} subjects, "
-        f"{results['folds']} subject-wise folds, {results['epochs']} epochs, seed {results['seed']})"
-    )
-    if results["built_in"]:
-        console.print("[yellow]These faces are drawn: the figures say nothing about people.[/]")
 
 
 def _print_trials(rows, objective, most=10):
@@ -1004,59 +782,7 @@ def _print_trials(rows, objective, most=10):
     failed = [row for row in rows if row["status"] != "COMPLETED"]
     if failed:
         reason = failed[-1].get("message", "no reason given")
-        console.print(f"[yellow]failed:[/] {len(failed)} trials, the last: {_escape(reason)}", soft_wrap=True)
-
-
-def _print_ablation(summary):
-    from rich.table import Table
-
-    table = Table("variant", "accuracy", "against the first", "95 % CI by subject", title="By frame")
-    for row in summary["variants"]:
-        low = min(one["low"] for one in row["confidence"])
-        high = max(one["high"] for one in row["confidence"])
-        table.add_row(
-            row["name"],
-            f"{row['mean']:.3f} ± {row['std']:.3f}",
-            f"{row['difference']:+.3f}",
-            f"{low:.2f}-{high:.2f}",
-        )
-    reference = summary["reference"]
-    interval = reference["pooled"]["confidence"]["frame"]["accuracy"]
-    table.add_row(
-        "reference",
-        f"{reference['mean']['frame']['accuracy']:.3f} ± {reference['std']['frame']['accuracy']:.3f}",
-        "",
-        f"{interval['low']:.2f}-{interval['high']:.2f}",
-    )
-    console.print(table)
-    for row in [*summary["variants"], {"name": "reference", **reference}]:
-        console.print(f"  {row['name']}: {_escape(row['what'])}", soft_wrap=True)
-    console.print(
-        f"({_escape(summary['corpus'])}, {summary['faces']} faces of {summary['subjects']} subjects, "
-        f"{summary['folds']} subject-wise folds, seeds 0-{summary['seeds'] - 1}, mean ± std over folds and seeds; the "
-        "intervals span those of all seeds)"
-    )
-
-
-def _print_video(results):
-    from rich.table import Table
-
-    table = Table("system", "accuracy", "against the first", "p", title="By clip, on subjects never trained on")
-    for row in results["variants"]:
-        against = row.get("against")
-        difference = (f"{against['difference']:+.3f}", f"{against['p_value']:.3f}") if against else ("", "")
-        table.add_row(row["title"], f"{row['mean']:.3f} ± {row['std']:.3f}", *difference)
-    console.print(table)
-    console.print(
-        f"({_escape(results['corpus'])}, {results['clips']} clips of {results['subjects']} subjects, "
-        f"{results['folds']} subject-wise folds, seeds 0-{results['seeds'] - 1}, mean ± std over folds and seeds)"
-    )
-    for name, apex in results["apex"].items():
-        if apex["clips"]:
-            console.print(
-                f"{name}: greatest weight within the apex in {apex['hits']:.3f} of {apex['clips']} clips, "
-                f"by chance {apex['chance']:.3f} (difference {apex['low']:+.3f} to {apex['high']:+.3f})"
-            )
+        console.print(f"[yellow]failed:[/] {len(failed)} trials, the last: {escape(reason)}", soft_wrap=True)
 
 
 def _print_figures(figures, protocol):

@@ -1,0 +1,238 @@
+"""The commands of `fer-keras experiment`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fer_keras.cli_options import (
+    CorpusOption,
+    DataOption,
+    FoldWorkersOption,
+    LabelsOption,
+    Progress,
+    StrictOption,
+    WhereOption,
+    command_line,
+    corpus_folder,
+    escape,
+    split_labels,
+    split_where,
+)
+from fer_keras.console import console, load_libraries
+
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for records, folds, figures and the report.")]
+FoldsOption = Annotated[int, typer.Option("--folds", min=2, help="Subject-wise folds.")]
+SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="How many seeds, from 0.")]
+EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the faces, for all systems.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue the experiment in --out.")]
+QuickOption = Annotated[bool, typer.Option("--quick", help="Few folds, seeds and epochs, to see everything run.")]
+
+experiment = typer.Typer(help="Compare systems on the same subject-wise folds.", no_args_is_help=True)
+
+
+@experiment.command(epilog="Example: fer-keras experiment table1 --corpus ck_plus --data ~/CK+ --out runs/table1")
+def table1(
+    corpus: CorpusOption = "synthetic",
+    data: DataOption = None,
+    out: OutOption = Path("runs/table1"),
+    where: WhereOption = None,
+    folds: FoldsOption = 10,
+    epochs: EpochsOption = None,
+    systems: Annotated[
+        str | None, typer.Option(help="Only these, separated by commas: pre, softmax, il_cnn, ...")
+    ] = None,
+    pretrained: Annotated[
+        str | None,
+        typer.Option(help="What all groups but `init` start from; by default alexnet_emotion_fer2013."),
+    ] = None,
+    quick: QuickOption = False,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    workers: FoldWorkersOption = None,
+    resume: ResumeOption = False,
+    strict: StrictOption = False,
+):
+    """Table 1 of the paper: four groups of AlexNet-Emotion and five peers."""
+    load_libraries()
+    from fer_keras.experiments.table1 import PRETRAINED, run_table1
+    from fer_keras.experiments.table1_report import write_report
+
+    with Progress() as progress:
+        results, faces = run_table1(
+            *(corpus, corpus_folder(corpus, data, out), out, folds, epochs, seed, quick, split_labels(systems)),
+            pretrained=pretrained or PRETRAINED,
+            where=split_where(where),
+            strict=strict,
+            resume=resume,
+            workers=workers,
+            on_progress=progress,
+            command=command_line(),
+        )
+    _print_experiment(results)
+    write_report(results, faces, out, out / "report.html")
+    console.print(f"Figures: {escape(out / 'results.json')}", soft_wrap=True)
+    console.print(f"Report: {escape(out / 'report.html')}", soft_wrap=True)
+
+
+@experiment.command(epilog="Example: fer-keras experiment ablation --corpus folder --data my_faces --out runs/ablation")
+def ablation(
+    corpus: CorpusOption = "synthetic",
+    data: DataOption = None,
+    out: OutOption = Path("runs/ablation"),
+    labels: LabelsOption = None,
+    where: WhereOption = None,
+    folds: FoldsOption = 10,
+    epochs: EpochsOption = None,
+    seeds: SeedsOption = 3,
+    variants: Annotated[
+        str | None,
+        typer.Option(help="Only these, separated by commas: all, softmax, without_angles, scratch, ..."),
+    ] = None,
+    pretrained: Annotated[
+        str | None, typer.Option(help="Preset to start from; by default alexnet_emotion_fer2013.")
+    ] = None,
+    workers: FoldWorkersOption = None,
+    resume: ResumeOption = False,
+    strict: StrictOption = False,
+):
+    """Leave out one part of AlexNet-Emotion at a time, over several seeds, beside HOG + SVM on the same folds."""
+    load_libraries()
+    from fer_keras.experiments.ablation import EPOCHS, run_ablation
+    from fer_keras.experiments.table1 import PRETRAINED
+
+    with Progress() as progress:
+        summary = run_ablation(
+            *(corpus, corpus_folder(corpus, data, out), out, folds, epochs or EPOCHS, seeds, split_labels(variants)),
+            pretrained=pretrained or PRETRAINED,
+            labels=split_labels(labels),
+            where=split_where(where),
+            strict=strict,
+            resume=resume,
+            workers=workers,
+            on_progress=progress,
+            command=command_line(),
+        )
+    _print_ablation(summary)
+    console.print(f"Figures: {escape(out / 'ablation.json')}", soft_wrap=True)
+
+
+@experiment.command(epilog="Example: fer-keras experiment video --corpus mmi --data ~/MMI --out runs/video")
+def video(
+    corpus: CorpusOption = "synthetic_mmi",
+    data: DataOption = None,
+    out: OutOption = Path("runs/video"),
+    labels: LabelsOption = None,
+    where: WhereOption = None,
+    folds: FoldsOption = 10,
+    seeds: SeedsOption = 3,
+    frames: Annotated[int, typer.Option(min=1, help="Frames a clip at most.")] = 16,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the clips [40].")] = None,
+    encoder_epochs: Annotated[int | None, typer.Option(min=1, help="Passes over single frames [20].")] = None,
+    variants: Annotated[
+        str | None, typer.Option(help="Only these, separated by commas: attention, last, mean, lstm, ...")
+    ] = None,
+    pretrained: Annotated[
+        str, typer.Option(help="Preset that the encoder starts from; by default random weights.")
+    ] = "",
+    quick: QuickOption = False,
+    workers: FoldWorkersOption = None,
+    resume: ResumeOption = False,
+    strict: StrictOption = False,
+):
+    """Attention against last state and frame average, IRNN against LSTM and GRU, on the same folds of clips."""
+    load_libraries()
+    from fer_keras.experiments.video import run_video_experiment
+    from fer_keras.experiments.video_report import write_video_report
+
+    with Progress() as progress:
+        results, clips = run_video_experiment(
+            *(corpus, corpus_folder(corpus, data, out), out, folds, seeds, frames, epochs, encoder_epochs, quick),
+            names=split_labels(variants),
+            pretrained=pretrained,
+            labels=split_labels(labels),
+            where=split_where(where),
+            strict=strict,
+            resume=resume,
+            workers=workers,
+            on_progress=progress,
+            command=command_line(),
+        )
+    _print_video(results)
+    write_video_report(results, clips, out, out / "report.html")
+    console.print(f"Figures: {escape(out / 'results.json')}", soft_wrap=True)
+    console.print(f"Report: {escape(out / 'report.html')}", soft_wrap=True)
+
+
+def _print_experiment(results):
+    from rich.table import Table
+
+    printed = results["corpus"] if any(results["corpus"] in row["printed"] for row in results["systems"]) else None
+    columns = ["system", "accuracy", "sequences", "UAR", *(["printed"] if printed else []), "minutes"]
+    table = Table(*columns, title="Tested on subjects never trained on, mean ± std over folds")
+    for row in results["systems"]:
+        mean, std = row["mean"], row["std"]
+        cells = [
+            f"{mean[level][name]:.3f} ± {std[level][name]:.3f}"
+            for level, name in (("frame", "accuracy"), ("sequence", "accuracy"), ("frame", "uar"))
+        ]
+        beside = [f"{row['printed'][printed] / 100:.3f}"] if printed else []
+        table.add_row(row["title"], *cells, *beside, f"{row['seconds'] / 60:.1f}")
+    console.print(table)
+    console.print(
+        f"({escape(results['corpus'])}, {results['faces']} faces of {results['subjects']} subjects, "
+        f"{results['folds']} subject-wise folds, {results['epochs']} epochs, seed {results['seed']})"
+    )
+    if results["built_in"]:
+        console.print("[yellow]These faces are drawn: the figures say nothing about people.[/]")
+
+
+def _print_ablation(summary):
+    from rich.table import Table
+
+    table = Table("variant", "accuracy", "against the first", "95 % CI by subject", title="By frame")
+    for row in summary["variants"]:
+        low = min(one["low"] for one in row["confidence"])
+        high = max(one["high"] for one in row["confidence"])
+        table.add_row(
+            row["name"],
+            f"{row['mean']:.3f} ± {row['std']:.3f}",
+            f"{row['difference']:+.3f}",
+            f"{low:.2f}-{high:.2f}",
+        )
+    reference = summary["reference"]
+    interval = reference["pooled"]["confidence"]["frame"]["accuracy"]
+    table.add_row(
+        "reference",
+        f"{reference['mean']['frame']['accuracy']:.3f} ± {reference['std']['frame']['accuracy']:.3f}",
+        "",
+        f"{interval['low']:.2f}-{interval['high']:.2f}",
+    )
+    console.print(table)
+    for row in [*summary["variants"], {"name": "reference", **reference}]:
+        console.print(f"  {row['name']}: {escape(row['what'])}", soft_wrap=True)
+    console.print(
+        f"({escape(summary['corpus'])}, {summary['faces']} faces of {summary['subjects']} subjects, "
+        f"{summary['folds']} subject-wise folds, seeds 0-{summary['seeds'] - 1}, mean ± std over folds and seeds; the "
+        "intervals span those of all seeds)"
+    )
+
+
+def _print_video(results):
+    from rich.table import Table
+
+    table = Table("system", "accuracy", "against the first", "p", title="By clip, on subjects never trained on")
+    for row in results["variants"]:
+        against = row.get("against")
+        difference = (f"{against['difference']:+.3f}", f"{against['p_value']:.3f}") if against else ("", "")
+        table.add_row(row["title"], f"{row['mean']:.3f} ± {row['std']:.3f}", *difference)
+    console.print(table)
+    console.print(
+        f"({escape(results['corpus'])}, {results['clips']} clips of {results['subjects']} subjects, "
+        f"{results['folds']} subject-wise folds, seeds 0-{results['seeds'] - 1}, mean ± std over folds and seeds)"
+    )
+    for name, apex in results["apex"].items():
+        if apex["clips"]:
+            console.print(
+                f"{name}: greatest weight within the apex in {apex['hits']:.3f} of {apex['clips']} clips, "
+                f"by chance {apex['chance']:.3f} (difference {apex['low']:+.3f} to {apex['high']:+.3f})"
+            )

@@ -1,0 +1,97 @@
+"""What commands share: options, what they are turned into, and progress on the terminal."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fer_keras.console import console
+from fer_keras.errors import InputError
+
+CorpusOption = Annotated[
+    str, typer.Option("--corpus", help="ck_plus, mmi, fer2013, folder (a labels.csv), synthetic (built in), ...")
+]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the corpus, in its official layout.")]
+LabelsOption = Annotated[str | None, typer.Option("--labels", help="Only these labels, separated by commas.")]
+WhereOption = Annotated[
+    list[str] | None, typer.Option("--where", metavar="KEY=VALUE", help="Only pictures with this attribute.")
+]
+FoldWorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, help="Folds side by side, one core each; 0: one after the other on all cores."),
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first picture that cannot be used.")]
+
+
+def command_line():
+    """The command as it was typed, for the reader of a report to repeat it."""
+    return shlex.join(["fer-keras", *sys.argv[1:]])
+
+
+def escape(text):
+    """Text as it is, without the markup that it may look like."""
+    import rich.markup
+
+    return rich.markup.escape(str(text))
+
+
+def corpus_folder(corpus, data, out):
+    """The folder of a corpus; that of a built-in one is drawn below `out` unless it is given."""
+    from fer_keras import corpora
+
+    if data is not None:
+        return data
+    if corpus not in corpora.BUILT_IN:
+        raise InputError(f"--data is missing; expected the folder of a corpus ({corpus})")
+    if not (out / "corpus").exists():
+        console.print("drawing the built-in corpus")
+    return out / "corpus"
+
+
+def split_labels(labels):
+    """Names separated by commas as a list; `None` for none."""
+    return [label.strip() for label in labels.split(",") if label.strip()] if labels else None
+
+
+def split_where(where):
+    """Pairs KEY=VALUE as a dict."""
+    pairs = [pair.partition("=") for pair in where or ()]
+    bad = [key for key, equals, _ in pairs if not (key and equals)]
+    if bad:
+        raise InputError(f"--where {bad[0]}: expected KEY=VALUE, such as pose=straight")
+    return {key: value for key, _, value in pairs}
+
+
+class Progress:
+    """Progress bars of preparing and training."""
+
+    def __enter__(self):
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self._tasks = {}
+        return self
+
+    def __exit__(self, *exception):
+        if self._tasks:
+            self._bars.stop()
+
+    def update(self, name, done, total, note=""):
+        """Shows that `done` of `total` steps of the task `name` are done."""
+        if name not in self._tasks:
+            self._bars.start()
+            self._tasks[name] = self._bars.add_task(name, total=total, note="")
+        self._bars.update(self._tasks[name], completed=done, total=total, note=note)
+
+    def faces(self, done, total):
+        """Shows how many pictures are prepared."""
+        self.update("faces", done, total)
