@@ -38,8 +38,9 @@ def run(
     min_accuracy: Annotated[
         float, typer.Option(help="Least accuracy on the test fold for the model to be pushed.")
     ] = 0.5,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training faces.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training faces, or clips.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    task: Annotated[str, typer.Option(help="static: a model of single faces; video: one of whole clips.")] = "static",
     strict: Annotated[bool, typer.Option("--strict", help="Stop if any picture cannot be used.")] = False,
 ):
     """Train, evaluate and push a model with TFX on this machine.
@@ -56,7 +57,7 @@ def run(
 
     from tfx_pipeline.run_local import PipelineError, run_local
 
-    config = _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, epochs, seed, strict)
+    config = _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, epochs, seed, task, strict)
     # A terminal of its own: the process's standard output belongs to the libraries while they run.
     with os.fdopen(os.dup(1), "w") as terminal:
         console = Console(file=terminal, highlight=False)
@@ -72,10 +73,15 @@ def run(
         raise typer.Exit(NOT_BLESSED)
 
 
-def _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, epochs, seed, strict):
+def _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, epochs, seed, task, strict):
     from fer_keras import corpora
     from fer_keras.training.static import StaticConfig
+    from fer_keras.training.video import VideoConfig
     from tfx_pipeline.config import PipelineConfig
+
+    tasks = {"static": StaticConfig, "video": VideoConfig}
+    if task not in tasks:
+        raise InputError(f"--task {task}: expected {' or '.join(tasks)}")
 
     held = {child.name for child in out.iterdir()} if out.is_dir() else set()
     if held - {"corpus"} and not held & {"logs", "metadata.sqlite"}:
@@ -90,9 +96,9 @@ def _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, 
     if push_to.exists() and not push_to.is_dir():
         raise InputError(f"--push-to {push_to}: is a file; expected a folder for the served versions")
     # Read once before TFX is loaded: what is wrong with the corpus or the folds shows at once.
-    found = corpora.read(corpus, data, wanted, strict=strict)
+    found = corpora.read(corpus, data, wanted, strict=strict, **({"peak_frames": None} if task == "video" else {}))
     corpora.assign_folds(found.subjects, folds)
-    training = StaticConfig(seed=seed) if epochs is None else StaticConfig(seed=seed, epochs=epochs)
+    training = tasks[task](seed=seed, **({} if epochs is None else {"epochs": epochs}))
     return PipelineConfig(
         corpus=corpus,
         data_dir=data,
@@ -128,7 +134,8 @@ def _print_result(result, config):
     table.add_row("skipped pictures", str(result.skipped))
     table.add_row(
         "accuracy",
-        f"{result.accuracy:.3f} by picture ({config.corpus}, fold {config.test_fold} of {config.folds} held out, "
+        f"{result.accuracy:.3f} by {'clip' if config.of_clips else 'picture'} "
+        f"({config.corpus}, fold {config.test_fold} of {config.folds} held out, "
         f"seed {config.training.seed})",
     )
     table.add_row("blessed", "yes" if result.version else "no")

@@ -7,6 +7,7 @@ from fer_keras.corpora import CORPORA
 from fer_keras.emotions import canonical
 from fer_keras.errors import InputError
 from fer_keras.training.static import StaticConfig
+from fer_keras.training.video import VideoConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,7 @@ class PipelineConfig:
         folds: number of subject-wise folds that the corpus is split into.
         test_fold: the fold that is evaluated; the model is trained on all others.
         min_accuracy: least accuracy on the test fold, in [0, 1], for the model to be blessed.
-        training: the `StaticConfig` of the model and its training.
+        training: what is trained and how: a `StaticConfig` for single faces, a `VideoConfig` for clips.
         strict: stop if any picture of the corpus cannot be used, instead of skipping it.
         beam_workers: processes for the Beam steps on this machine; more than one pays for large corpora only, since
             every step starts its own.
@@ -41,7 +42,7 @@ class PipelineConfig:
     folds: int = 10
     test_fold: int = 0
     min_accuracy: float = 0.5
-    training: StaticConfig = dataclasses.field(default_factory=StaticConfig)
+    training: StaticConfig | VideoConfig = dataclasses.field(default_factory=StaticConfig)
     strict: bool = False
     beam_workers: int = 1
     beam_args: tuple = ()
@@ -69,6 +70,21 @@ class PipelineConfig:
             raise InputError(f"the least accuracy must be in 0 ... 1, received {self.min_accuracy}")
         if self.beam_workers < 1:
             raise InputError(f"beam_workers must be at least 1, received {self.beam_workers}")
+        if self.of_clips and self.training.sampling == "apex":
+            raise InputError(
+                "sampling must be uniform or all in a pipeline, received apex: what is served does not know the apex"
+            )
+
+    @property
+    def of_clips(self):
+        """Whether the model reads clips, not single faces."""
+        return isinstance(self.training, VideoConfig)
+
+    @property
+    def face_shape(self):
+        """Height and width of faces, one number, and channels."""
+        faces = self.training.encoder if self.of_clips else self.training
+        return faces.image_size, faces.channels
 
     @property
     def splits(self):

@@ -1,4 +1,4 @@
-"""CorpusExampleGen: a corpus on disk to face records, one split a fold."""
+"""CorpusExampleGen: a corpus on disk to records of faces or clips, one split a fold."""
 
 import json
 import logging
@@ -15,9 +15,10 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 
 from fer_keras import corpora
 from fer_keras.corpora.beam_shards import WriteShards
+from fer_keras.corpora.clip_examples import clip_examples
 from fer_keras.corpora.prepare import corpus_fingerprint
 from fer_keras.corpora.records import FEATURES
-from fer_keras.corpora.shards import ShardWriter, plan_shards
+from fer_keras.corpora.shards import ShardWriter, plan_clip_shards, plan_shards
 from fer_keras.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -27,13 +28,14 @@ ORDER = "order"
 """Feature of the records: the sample's place in the corpus, for training in a fixed order."""
 
 
-def plan_fold_shards(corpus, folds, directory):
+def plan_fold_shards(corpus, folds, directory, clips=False):
     """Deals a corpus out to folds by subject, and the folds to files.
 
     Args:
         corpus: a `Corpus`.
         folds: int, number of folds.
         directory: folder of the Examples artifact.
+        clips: keep all frames of a clip in one file.
 
     Returns:
         For every fold a list of `fer_keras.corpora.shards.Shard`, in which samples keep the order of the corpus.
@@ -43,8 +45,9 @@ def plan_fold_shards(corpus, folds, directory):
     for place, sample in enumerate(corpus.samples):
         by_fold[fold_of[sample.subject]].append((place, sample))
     directory = pathlib.Path(directory)
+    plan = plan_clip_shards if clips else plan_shards
     return [
-        plan_shards(samples, directory / f"Split-fold-{fold}", directory / "notes" / f"fold-{fold}")
+        plan(samples, directory / f"Split-fold-{fold}", directory / "notes" / f"fold-{fold}")
         for fold, samples in enumerate(by_fold)
     ]
 
@@ -64,6 +67,16 @@ class RecordWriter(ShardWriter):
         return record
 
 
+class ClipWriter(ShardWriter):
+    """Writes a record for every clip, see `fer_keras.corpora.clip_examples`; all frames of a clip are in one shard."""
+
+    def pack(self, records, skipped):
+        """Makes clips of a shard's faces, see `ShardWriter.pack`."""
+        examples, left_out = clip_examples(records)
+        skipped.extend(left_out)
+        return examples
+
+
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Runs the reading as a Beam pipeline over shards."""
 
@@ -71,12 +84,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Reads the corpus and writes one split a fold; see `CorpusExampleGen`."""
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict["examples"])
-        folds, strict = exec_properties["folds"], bool(exec_properties["strict"])
+        folds, strict, clips = (exec_properties[name] for name in ("folds", "strict", "clips"))
         corpus = _read(exec_properties)
-        by_fold = plan_fold_shards(corpus, folds, examples.uri)
+        by_fold = plan_fold_shards(corpus, folds, examples.uri, clips)
+        writer = ClipWriter() if clips else RecordWriter()
         shards = [shard for shards in by_fold for shard in shards]
         with self._make_beam_pipeline() as pipeline:
-            _ = pipeline | "Shards" >> beam.Create(shards) | "WriteShards" >> WriteShards(RecordWriter())
+            _ = pipeline | "Shards" >> beam.Create(shards) | "WriteShards" >> WriteShards(writer)
         found = [[shard.read_notes() for shard in shards] for shards in by_fold]
         faces = [sum(len(note["faces"]) for note in notes) for notes in found]
         unusable = [tuple(item) for notes in found for note in notes for item in note["skipped"]]
@@ -132,6 +146,7 @@ class CorpusExampleGenSpec(component_spec.ComponentSpec):
         "label_names": component_spec.ExecutionParameter(type=str),
         "folds": component_spec.ExecutionParameter(type=int),
         "strict": component_spec.ExecutionParameter(type=int),
+        "clips": component_spec.ExecutionParameter(type=int),
         "code": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
     }
@@ -140,7 +155,7 @@ class CorpusExampleGenSpec(component_spec.ComponentSpec):
 
 
 class CorpusExampleGen(base_beam_component.BaseBeamComponent):
-    """Reads a corpus in its official layout into face records, one split a fold.
+    """Reads a corpus in its official layout into records of faces, or of whole clips, one split a fold.
 
     Subjects go to folds by `fer_keras.corpora.assign_folds`, which hash buckets could not reproduce. The artifact's
     properties `faces` and `skipped` hold the counts; its `skipped.txt` names every picture that could not be used.
@@ -151,6 +166,7 @@ class CorpusExampleGen(base_beam_component.BaseBeamComponent):
         label_names: the labels to keep.
         folds: int, number of folds; the splits are `fold-0`, `fold-1`, ...
         strict: fail if any picture cannot be used.
+        clips: a record for every clip, with all its frames, in place of one for every face.
         code: anything that changes when the code does; part of the cache's key.
     """
 
@@ -158,13 +174,14 @@ class CorpusExampleGen(base_beam_component.BaseBeamComponent):
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
     DRIVER_CLASS = Driver
 
-    def __init__(self, corpus, directory, label_names, folds, strict=False, code=""):
+    def __init__(self, corpus, directory, label_names, folds, strict=False, clips=False, code=""):
         spec = CorpusExampleGenSpec(
             corpus=corpus,
             directory=str(directory),
             label_names=json.dumps(list(label_names)),
             folds=folds,
             strict=int(strict),
+            clips=int(clips),
             code=code,
             examples=channel.Channel(type=standard_artifacts.Examples),
         )
@@ -174,4 +191,7 @@ class CorpusExampleGen(base_beam_component.BaseBeamComponent):
 def _read(properties):
     """The corpus that the execution's properties name."""
     labels = json.loads(properties["label_names"])
-    return corpora.read(properties["corpus"], properties["directory"], labels, strict=bool(properties["strict"]))
+    options = {"peak_frames": None} if properties["clips"] else {}
+    return corpora.read(
+        properties["corpus"], properties["directory"], labels, strict=bool(properties["strict"]), **options
+    )

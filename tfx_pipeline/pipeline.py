@@ -31,27 +31,29 @@ def create_pipeline(config: PipelineConfig):
         stay the same.
     """
     reading = code_fingerprint("fer_keras/corpora", "fer_keras/faces", "tfx_pipeline")
-    labels, training = list(config.label_names), config.training
+    labels, (image_size, channels) = list(config.label_names), config.face_shape
     example_gen = CorpusExampleGen(
-        config.corpus, config.data_dir, labels, config.folds, strict=config.strict, code=reading
+        config.corpus, config.data_dir, labels, config.folds, config.strict, config.of_clips, code=reading
     )
     examples = example_gen.outputs["examples"]
     statistics_gen = StatisticsGen(examples=examples)
-    schema_gen = SchemaGen(statistics=statistics_gen.outputs["statistics"], infer_feature_shape=True)
+    # Clips have as many values as frames, also where all that were seen are of one length.
+    schema_gen = SchemaGen(statistics=statistics_gen.outputs["statistics"], infer_feature_shape=not config.of_clips)
     schema = schema_gen.outputs["schema"]
     example_validator = ExampleValidator(statistics=statistics_gen.outputs["statistics"], schema=schema)
     transform = Transform(
         examples=examples,
         schema=schema,
-        preprocessing_fn="tfx_pipeline.preprocessing.preprocessing_fn",
+        preprocessing_fn="tfx_pipeline.preprocessing."
+        + ("preprocess_clips" if config.of_clips else "preprocessing_fn"),
         # Without analyzers nothing is read to be analysed, but a split must be named.
         splits_config=SplitsConfig(analyze=config.splits[:1], transform=config.splits),
         disable_analyzer_cache=True,
         disable_statistics=True,
         custom_config={
             "label_names": labels,
-            "image_size": training.image_size,
-            "channels": training.channels,
+            "image_size": image_size,
+            "channels": channels,
             "code": reading,
         },
     )
@@ -64,7 +66,8 @@ def create_pipeline(config: PipelineConfig):
         eval_args=EvalArgs(splits=[config.test_split]),
         custom_config={
             "label_names": labels,
-            "training": dataclasses.asdict(training),
+            "task": "video" if config.of_clips else "static",
+            "training": dataclasses.asdict(config.training),
             "code": code_fingerprint("fer_keras", "tfx_pipeline"),
         },
     )

@@ -23,7 +23,7 @@ from fer_keras.corpora.records import (
     read_records,
     serialized_records,
 )
-from fer_keras.corpora.shards import digest, name_shards
+from fer_keras.corpora.shards import deal_out, digest, name_shards
 from fer_keras.emotions import EMOTIONS
 from fer_keras.errors import InputError
 
@@ -160,7 +160,8 @@ def write_sequences(faces, out, on_progress=None):
     source = [[digest(path) for path in faces], [*CLIP_FEATURES, *FRAME_FEATURES]]
     fingerprint = hashlib.sha256(json.dumps(source).encode()).hexdigest()
     claim_folder(out, fingerprint, "write_sequences", "the clips of other face records")
-    shards = name_shards(_deal(clips), out, out / NOTES, "sequences")
+    groups = deal_out(clips, [len(clip.frames) for clip in clips], SHARD_FRAMES)
+    shards = name_shards(groups, out, out / NOTES, "sequences")
     done = 0
     for shard in shards:
         if not shard.is_whole():
@@ -202,13 +203,13 @@ def _find_clips(faces):
     for file, path in enumerate(faces):
         for record, face in enumerate(read_records([path], _PLACED_BY).as_numpy_iterator()):
             key = tuple(face[name].decode() for name in ("corpus", "subject", "sequence"))
-            frame = (int(face["frame"]), file, record, face["label"], _phase(face["attributes"]))
-            found.setdefault(key, []).append(frame)
+            found.setdefault(key, []).append((int(face["frame"]), file, record, face))
     clips, skipped = [], []
     for (corpus, subject, sequence), frames in found.items():
-        frames.sort()
-        name, label = f"{subject}/{sequence}", clip_label(frame[3] for frame in frames)
-        reason = _fault(frames, label)
+        frames.sort(key=lambda frame: frame[:3])
+        faces = [frame[3] for frame in frames]
+        name, label = f"{subject}/{sequence}", clip_label(face["label"] for face in faces)
+        reason = clip_fault(faces, label)
         if reason:
             skipped.append([name, reason])
         else:
@@ -217,17 +218,25 @@ def _find_clips(faces):
     return clips, skipped
 
 
-def _fault(frames, label):
-    """Why frames are no clip, `""` if they are one."""
-    numbers = [frame[0] for frame in frames]
+def clip_fault(faces, label):
+    """Why faces are no clip.
+
+    Args:
+        faces: list of face records as NumPy, by rising `frame`.
+        label: what `clip_label` made of their labels.
+
+    Returns:
+        The reason, `""` if they are a clip.
+    """
+    numbers = [int(face["frame"]) for face in faces]
     twice = next((one for one, other in itertools.pairwise(numbers) if one == other), None)
     if twice is not None:
         what = "several pictures have no frame number" if twice < 0 else f"frame {twice} occurs twice"
         return f"{what}; expected every frame once"
     if label is None:
-        emotions = sorted({frame[3].decode() for frame in frames} - {"", "neutral"})
+        emotions = sorted({face["label"].decode() for face in faces} - {"", "neutral"})
         return f"the frames are labelled {', '.join(emotions)}; expected one emotion"
-    for number, *_, phase in frames:
+    for number, phase in zip(numbers, (_phase(face["attributes"]) for face in faces), strict=True):
         if phase and phase.decode() not in PHASES:
             return f"frame {number} has phase {phase.decode()[:40]!r}; expected one of {', '.join(PHASES)}"
     return ""
@@ -235,18 +244,6 @@ def _fault(frames, label):
 
 def _phase(attributes):
     return next((one.removeprefix(b"phase=") for one in attributes if one.startswith(b"phase=")), b"")
-
-
-def _deal(clips):
-    """Clips in groups of at most `SHARD_FRAMES` frames, in their order."""
-    groups, room = [], 0
-    for clip in clips:
-        if not groups or len(clip.frames) > room:
-            groups.append([])
-            room = SHARD_FRAMES
-        groups[-1].append(clip)
-        room -= len(clip.frames)
-    return groups
 
 
 def _gather(faces, clips):

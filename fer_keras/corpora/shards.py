@@ -120,8 +120,20 @@ class ShardWriter:
                     places.append(place)
                 if on_picture:
                     on_picture()
-            shard.write(records, {"faces": places, "skipped": skipped})
+            shard.write(self.pack(records, skipped), {"faces": places, "skipped": skipped})
         return shard.read_notes()
+
+    def pack(self, records, skipped):
+        """Makes what the file holds of a shard's face records, which it is.
+
+        Args:
+            records: list of `tf.train.Example`.
+            skipped: list of `[path, reason]`, to be added to where something is left out.
+
+        Returns:
+            A list of `tf.train.Example`.
+        """
+        return records
 
     def record(self, sample):
         """Makes the record of one sample: its face found, aligned and cropped.
@@ -181,6 +193,36 @@ def plan_shards(samples, directory, notes, name="faces", size=SHARD_SIZE):
     """
     groups = [samples[start : start + size] for start in range(0, len(samples), size)]
     return name_shards(groups, directory, notes, name)
+
+
+def plan_clip_shards(samples, directory, notes):
+    """Deals samples out to shards that hold whole clips; for the arguments and the result see `plan_shards`."""
+    clips = {}
+    for place, sample in samples:
+        clips.setdefault((sample.subject, sample.sequence), []).append((place, sample))
+    groups = deal_out(list(clips.values()), [len(frames) for frames in clips.values()], SHARD_SIZE)
+    return name_shards([[frame for frames in clips for frame in frames] for clips in groups], directory, notes, "clips")
+
+
+def deal_out(things, sizes, room):
+    """Groups things, in their order, so that the sizes of a group sum to no more than a limit.
+
+    Args:
+        things: list.
+        sizes: list of as many ints.
+        room: int, the limit; a larger thing is a group of its own.
+
+    Returns:
+        A list of lists.
+    """
+    groups, left = [], 0
+    for thing, size in zip(things, sizes, strict=True):
+        if not groups or size > left:
+            groups.append([])
+            left = room
+        groups[-1].append(thing)
+        left -= size
+    return groups
 
 
 def name_shards(groups, directory, notes, name):

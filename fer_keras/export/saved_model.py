@@ -15,7 +15,7 @@ from fer_keras.faces.decode import decode_faces
 from fer_keras.models import VideoEmotion
 
 
-def export_saved_model(model, directory):
+def export_saved_model(model, directory, clip_frames=None):
     """Writes a SavedModel that answers with named probabilities.
 
     Signatures, all batched:
@@ -38,6 +38,8 @@ def export_saved_model(model, directory):
       the answer so far, `attention` over the latest frames, and the next state. The state is in the client's hands: it
       sends back every output whose name begins with `state_`, and zeros for a stream's first frame. An IRNN adds its
       inputs up, so a client starts anew with zeros when a stream has become longer than the clips that were trained on.
+    - `serve_examples`: `examples`, string `(batch,)` of serialized clips, see `fer_keras.corpora.clip_examples` →
+      `classes` and `scores`, as above.
 
     With a key-point angle map these take `landmarks` as well, `(batch, frames, 68, 2)` or, in a stream, `(batch, 68,
     2)`; and in a stream `reference`, the landmarks of its first frame, where the model compares with that.
@@ -45,6 +47,8 @@ def export_saved_model(model, directory):
     Args:
         model: a `JointSupervision`, such as `AlexNetEmotion` or `VideoEmotion`.
         directory: the folder to write; it must not exist.
+        clip_frames: of a `VideoEmotion`, how many frames `serve_examples` takes of a longer clip, evenly from the first
+            to the last; by default all.
 
     Raises:
         InputError: the folder exists.
@@ -62,7 +66,10 @@ def export_saved_model(model, directory):
         }
 
     archive = keras.export.ExportArchive()
-    (add_video_signatures if isinstance(model, VideoEmotion) else _add_face_signatures)(archive, model, named)
+    if isinstance(model, VideoEmotion):
+        add_video_signatures(archive, model, named, clip_frames)
+    else:
+        _add_face_signatures(archive, model, named)
     archive.write_out(str(directory), verbose=False)
 
 

@@ -3,19 +3,21 @@
 import keras
 import tensorflow as tf
 
+from fer_keras.corpora.clip_examples import parse_clip_examples
 from fer_keras.faces.decode import decode_faces
 
 STREAM_WINDOW = 32
 """How many of the latest frames the attention of `serve_stream` looks back over."""
 
 
-def add_video_signatures(archive, model, named):
+def add_video_signatures(archive, model, named, clip_frames=None):
     """Adds the signatures of a video model to an archive, see `export_saved_model`.
 
     Args:
         archive: a `keras.export.ExportArchive`.
         model: a `VideoEmotion`.
         named: callable that makes the answer, a dict, from probabilities `(batch, K)`.
+        clip_frames: frames that `serve_examples` takes of a longer clip; by default all.
     """
     archive.track(model.backbone)
     archive.track(model.head)
@@ -52,6 +54,11 @@ def add_video_signatures(archive, model, named):
             **{f"state_recurrent_{number}": tensor for number, tensor in enumerate(state["recurrent"])},
         }
 
+    def serve_examples(examples):
+        clips = parse_clip_examples(examples, clip_frames)
+        answers = serve_video(clips["frames"], clips["lengths"], *([clips["landmarks"]] if points else []))
+        return {"classes": answers["label_names"], "scores": answers["probabilities"]}
+
     clip = [tf.TensorSpec([None, None], tf.string, name="frames"), tf.TensorSpec([None], tf.int32, name="lengths")]
     pixels = tf.TensorSpec([None, None, *face], tf.float32, name="frames")
     start = model.initial_state(1, STREAM_WINDOW)
@@ -70,6 +77,7 @@ def add_video_signatures(archive, model, named):
     archive.add_endpoint("serve_video", serve_video, [*clip, *points])
     archive.add_endpoint("serve_tensor", serve_tensor, [pixels, clip[1], *points])
     archive.add_endpoint("serve_stream", serve_stream, stream)
+    archive.add_endpoint("serve_examples", serve_examples, [tf.TensorSpec([None], tf.string, name="examples")])
 
 
 def _decode(encoded, face):

@@ -3,6 +3,7 @@ import pathlib
 import pytest
 
 from fer_keras.errors import InputError
+from fer_keras.training.video import VideoConfig
 from tfx_pipeline.config import PipelineConfig
 
 
@@ -30,6 +31,7 @@ def test_labels_are_canonical_paths_absolute_and_the_test_fold_held_out():
         ({"test_fold": 10}, "0 ... 9, received 10"),
         ({"min_accuracy": 1.01}, "0 ... 1, received 1.01"),
         ({"beam_workers": 0}, "beam_workers"),
+        ({"training": VideoConfig(sampling="apex")}, "must be uniform or all in a pipeline, received apex"),
     ],
 )
 def test_what_cannot_work_is_refused(changes, message):

@@ -4,6 +4,7 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fer_keras import corpora
 from fer_keras.corpora.shards import ShardWriter
@@ -40,7 +41,8 @@ def test_folds_share_no_subject_and_hold_every_sample_once(people, tmp_path):
 def test_the_fingerprint_changes_with_the_corpus_alone(ck_plus):
     from tfx_pipeline.example_gen import Driver
 
-    properties = {"corpus": "ck_plus", "directory": str(ck_plus), "label_names": '["anger"]', "folds": 3, "strict": 0}
+    properties = {"corpus": "ck_plus", "directory": str(ck_plus), "label_names": '["anger"]', "folds": 3}
+    properties |= {"strict": 0, "clips": 0}
 
     def fingerprint():
         result = Driver(None).run(types.SimpleNamespace(exec_properties=properties))
@@ -67,3 +69,38 @@ def test_every_record_has_landmarks(ck_plus, tmp_path):
     face = corpora.read("ck_plus", ck_plus, ["anger"]).samples[0]
     assert landmarks(RecordWriter().record(face)) == landmarks(ShardWriter().record(face))
     assert any(landmarks(RecordWriter().record(face)))
+
+
+def test_clips_stay_in_one_file(people, tmp_path, monkeypatch):
+    from fer_keras.corpora import shards
+    from tfx_pipeline.example_gen import plan_fold_shards
+
+    monkeypatch.setattr(shards, "SHARD_SIZE", 3)
+    samples = [
+        corpora.Sample("mmi", sample.subject, f"clip{frame % 2}", sample.image, frame=frame, label="anger")
+        for sample in people.samples[:6]
+        for frame in range(4)
+    ]
+    by_fold = plan_fold_shards(corpora.Corpus("mmi", samples, corpora.SkipLog()), 2, tmp_path, clips=True)
+    files = [shard for shards in by_fold for shard in shards]
+    held = [{(sample.subject, sample.sequence) for _, sample in shard.samples} for shard in files]
+    assert len(files) > 2
+    assert sum(map(len, held)) == len(set.union(*held)) == 6
+    assert sorted(place for shard in files for place, _ in shard.samples) == list(range(24))
+
+
+def test_a_clip_becomes_one_record(ck_plus, tmp_path):
+    from fer_keras.corpora.shards import Shard
+    from tfx_pipeline.example_gen import ClipWriter
+
+    samples = corpora.read("ck_plus", ck_plus, ["anger"], peak_frames=None).samples
+    first = [sample for sample in samples if sample.subject == samples[0].subject]
+    broken = corpora.Sample("ck_plus", "x", "001", tmp_path / "missing.png", frame=1, label="anger")
+    shard = Shard(str(tmp_path / "a.gz"), str(tmp_path / "a.json"), (*enumerate(first), (99, broken)))
+    notes = ClipWriter()(shard)
+    assert notes["faces"] == list(range(len(first)))
+    assert [path for path, _ in notes["skipped"]] == [str(tmp_path / "missing.png")]
+    (record,) = tf.data.TFRecordDataset(shard.records, "GZIP").as_numpy_iterator()
+    features = tf.train.Example.FromString(record).features.feature
+    assert len(features["image/encoded"].bytes_list.value) == len(first) > 1
+    assert len(features["landmarks"].float_list.value) == 136 * len(first)

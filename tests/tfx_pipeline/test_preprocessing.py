@@ -29,3 +29,27 @@ def test_the_trainer_gets_the_pixels_that_signatures_decode(channels):
     assert outputs["label"].numpy().tolist() == [1, 0, -1]
     assert outputs["order"].numpy().tolist() == [2, 0, 1]
     np.testing.assert_array_equal(outputs["landmarks"], landmarks)
+
+
+def test_frames_of_clips_are_decoded_as_faces_are():
+    from tfx_pipeline.preprocessing import preprocess_clips
+
+    crops = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3), np.uint8)
+    encoded = [cv2.imencode(".png", crop)[1].tobytes() for crop in crops]
+    lists = {"image/encoded": [encoded[:2], encoded[2:]], "landmarks": [[0.1] * 272, [0.2] * 136]}
+    lists |= {"frame": [[4, 6], [1]], "phase": [["onset", "apex"], [""]], "label": [["sadness"], ["anger"]]}
+    lists |= {"subject": [["a"], ["b"]], "sequence": [["1"], ["2"]], "order": [[9], [3]]}
+    inputs = {name: tf.ragged.constant(values).to_sparse() for name, values in lists.items()}
+    config = {"label_names": ["anger", "sadness"], "image_size": 48, "channels": 1}
+
+    outputs = preprocess_clips(inputs, config)
+
+    faces = outputs["face"]
+    assert faces.indices.numpy().tolist() == [[0, 0], [0, 1], [1, 0]]
+    decoded = np.stack([tf.io.decode_png(face, channels=1).numpy() for face in faces.values])
+    np.testing.assert_array_equal(decoded, decode_faces(tf.constant(encoded), 48, 48, 1))
+    assert outputs["label"].numpy().tolist() == [1, 0]
+    assert outputs["order"].numpy().tolist() == [9, 3]
+    assert outputs["subject"].numpy().tolist() == [b"a", b"b"]
+    for name in ("landmarks", "frame", "phase"):
+        assert outputs[name] is inputs[name]

@@ -6,9 +6,12 @@ import pytest
 import tensorflow as tf
 
 from fer_keras import corpora
+from fer_keras.corpora import synthetic
+from fer_keras.corpora.clip_examples import parse_clip_examples
 from fer_keras.errors import InputError
 from fer_keras.faces import encode_png
 from fer_keras.training.static import StaticConfig
+from fer_keras.training.video import VideoConfig
 from tfx_pipeline.config import PipelineConfig
 from tfx_pipeline.run_local import run_local
 
@@ -73,6 +76,34 @@ def test_from_corpus_to_pushed_model(ck_plus, tmp_path):
     for example in examples:
         del example.features.feature["landmarks"]
     assert np.abs(answers["scores"] - serve(with_map.version, examples)["scores"]).max() > 1e-4
+
+
+def test_from_clips_to_a_pushed_video_model(tmp_path):
+    clips = synthetic.write_mmi(tmp_path / "mmi", dataclasses.replace(synthetic.SIZES["small"], subjects=3, frames=8))
+    config = PipelineConfig(
+        corpus="mmi",
+        data_dir=clips,
+        label_names=corpora.read("mmi", clips).label_names,
+        pipeline_root=tmp_path / "run",
+        push_dir=tmp_path / "fer",
+        folds=3,
+        min_accuracy=0.0,
+        training=VideoConfig(encoder=StaticConfig(epochs=1, width=0.25), epochs=2, frames=5, units=16),
+    )
+    lines = []
+    pushed = run_local(config, lines.append)
+    assert "  training on 12 clips of 2 subjects" in lines
+    examples = read_test_examples(config)
+    assert len(examples) == 6
+    answers = serve(pushed.version, examples)
+    assert pushed.accuracy == pytest.approx(accuracy(answers, examples))
+
+    # Records are answered as the frames that they are sampled to, by the signature of clients.
+    batch = parse_clip_examples(tf.constant([one.SerializeToString() for one in examples]), 5)
+    assert batch["lengths"].numpy().tolist() == [5] * 6
+    signature = tf.saved_model.load(str(pushed.version)).signatures["serve_video"]
+    clients = signature(frames=batch["frames"], lengths=batch["lengths"])
+    np.testing.assert_allclose(clients["probabilities"], answers["scores"], atol=1e-6)
 
 
 def read_test_examples(config):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fer_keras.corpora.records import bytes_feature
 from fer_keras.export import export_saved_model
 from fer_keras.export.video_signatures import STREAM_WINDOW
 from fer_keras.models import AlexNetEmotion, VideoEmotion
@@ -81,6 +82,18 @@ def test_stream_by_the_client_s_state(model, served, frames):
         np.testing.assert_allclose(
             answer["attention"][:, STREAM_WINDOW - place - 1 :], expected["attention"][:, : place + 1], atol=1e-5
         )
+
+
+def test_records_of_clips_get_the_clips_answer(served, frames):
+    batch = encoded(frames).numpy()
+    examples = [
+        tf.train.Example(features=tf.train.Features(feature={"image/encoded": bytes_feature(*clip[:length])}))
+        for clip, length in zip(batch, LENGTHS, strict=True)
+    ]
+    records = served["serve_examples"](examples=tf.constant([one.SerializeToString() for one in examples]))
+    clips = served["serve_video"](frames=encoded(frames), lengths=tf.constant(LENGTHS))
+    np.testing.assert_allclose(records["scores"], clips["probabilities"], atol=1e-6)
+    assert records["classes"].numpy().tolist() == [[name.encode() for name in NAMES]] * 3
 
 
 def test_with_landmarks(frames, tmp_path):
