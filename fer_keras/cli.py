@@ -117,7 +117,9 @@ def train(
     fold_rule: Annotated[
         str, typer.Option(help="published (subjects in steps of the folds), stratified or leave_one_out.")
     ] = "published",
-    task: Annotated[str, typer.Option(help="static: single faces; video: whole clips.")] = "static",
+    task: Annotated[
+        str, typer.Option(help="static: single faces; video: whole clips; restoration: a restorer of occluded faces.")
+    ] = "static",
     epochs: Annotated[int | None, typer.Option(help="Passes over the training faces, or clips.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Faces, or clips, a step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="First learning rate.")] = None,
@@ -159,32 +161,37 @@ def train(
     recurrence: Annotated[str | None, typer.Option(help="video: irnn, lstm, gru or none.")] = None,
     pooling: Annotated[str | None, typer.Option(help="video: attention, mean or last.")] = None,
     fine_tune_epochs: Annotated[int | None, typer.Option(help="video: passes with everything learning [0].")] = None,
+    warm_up_epochs: Annotated[int | None, typer.Option(help="restoration: passes before the discriminators.")] = None,
+    discriminators: Annotated[
+        str | None, typer.Option(help="restoration: global,local, one of them, or none: reconstruction alone.")
+    ] = None,
+    occluders: Annotated[str | None, typer.Option(help="restoration: kinds to draw, separated by commas.")] = None,
+    feature_model: Annotated[
+        str | None, typer.Option(help="restoration: preset of the recogniser whose features are to be kept.")
+    ] = None,
+    grid_every: Annotated[int, typer.Option(min=1, help="restoration: epochs between two sample grids.")] = 10,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="restoration: losses and grids for TensorBoard as well.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation [0].")] = None,
     config_file: ConfigOption = None,
     workers: FoldWorkersOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     strict: StrictOption = False,
 ):
-    """Cross-validate a recogniser over subject-wise folds, then train it on everyone."""
+    """Cross-validate a recogniser over subject-wise folds, then train it on everyone; or train a restorer."""
     load_libraries()
     from fer_keras.training.run import train_run
 
-    shared = {
-        "seed": seed,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
+    shared = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    of_networks = {"image_size": image_size, "channels": channels, "width": width}
+    of_recognizers = {
         "metric_weight": metric_weight,
-    }
-    of_faces = {
         "threshold": threshold,
-        "image_size": image_size,
-        "channels": channels,
         "backbone": backbone,
-        "width": width,
         "angle_map": angle_map,
         "pretrained": pretrained,
-        "layer_rates": _layer_rates(layer_rate),
+        "layer_rate": layer_rate,
         "class_balance": class_balance,
         "label_smoothing": label_smoothing,
         "soft_labels": soft_labels,
@@ -199,22 +206,39 @@ def train(
         "pooling": pooling,
         "fine_tune_epochs": fine_tune_epochs,
     }
-    if task not in ("static", "video"):
-        raise InputError(f"--task {task}: expected static or video")
-    stray = [name for name, value in of_clips.items() if task == "static" and value is not None]
-    if stray:
-        raise InputError(f"--{stray[0].replace('_', '-')} is for --task video")
-    if task == "video":
+    of_restorers = {
+        "warm_up_epochs": warm_up_epochs,
+        "discriminators": [] if discriminators == "none" else split_labels(discriminators),
+        "occluders": split_labels(occluders),
+        "feature_model": feature_model,
+    }
+    others = {
+        "static": {"video": of_clips, "restoration": {**of_restorers, "tensorboard": tensorboard or None}},
+        "video": {"restoration": {**of_restorers, "tensorboard": tensorboard or None}},
+        "restoration": {"static or video": {**of_recognizers, "workers": workers}, "video": of_clips},
+    }
+    if task not in others:
+        raise InputError(f"--task {task}: expected {', '.join(others)}")
+    for other, options in others[task].items():
+        stray = [name for name, value in options.items() if value is not None]
+        if stray:
+            raise InputError(f"--{stray[0].replace('_', '-')} is for --task {other}")
+    of_recognizers["layer_rates"] = _layer_rates(of_recognizers.pop("layer_rate"))
+    of_faces = {**of_networks, **of_recognizers}
+    if task == "restoration":
+        config = _restoration_config(config_file, {**shared, **of_networks, **of_restorers})
+    elif task == "video":
+        shared["metric_weight"] = of_faces.pop("metric_weight")
         config = _video_config(config_file, {**shared, **of_clips}, of_faces)
     else:
         config = _config(config_file, {**shared, **of_faces})
+    found = _read(corpus, data, labels, where, strict, out, **({"peak_frames": None} if task == "video" else {}))
+    if task == "restoration":
+        _train_restorer(found, out, config, folds, fold_rule, resume, grid_every, tensorboard)
+        return
     with Progress() as progress:
         results = train_run(
-            _read(corpus, data, labels, where, strict, out, **({"peak_frames": None} if task == "video" else {})),
-            out,
-            config,
-            folds,
-            fold_rule,
+            *(found, out, config, folds, fold_rule),
             resume=resume,
             workers=workers,
             on_progress=progress,
@@ -226,6 +250,21 @@ def train(
     console.print(f"Figures: {escape(out / 'results.json')}", soft_wrap=True)
     console.print(f"Next: fer-keras predict --model {escape(out)} IMAGE", soft_wrap=True)
     console.print(f"      fer-keras export --model {escape(out)}", soft_wrap=True)
+
+
+def _train_restorer(corpus, out, config, folds, fold_rule, resume, grid_every, tensorboard):
+    from fer_keras.training.restoration_run import RESTORER_FILE, train_restoration_run
+
+    with Progress() as progress:
+        results = train_restoration_run(
+            *(corpus, out, config, folds, fold_rule, resume, grid_every, tensorboard), on_progress=progress
+        )
+    _print_manifest(results["manifest"], out / "records")
+    if results["conditions"]:
+        _print_restoration(results, corpus.name, config.seed)
+    console.print(f"Sample grids: {escape(out / 'grids')}", soft_wrap=True)
+    console.print(f"Restorer: [bold]{escape(out / RESTORER_FILE)}[/]", soft_wrap=True)
+    console.print(f"Figures: {escape(out / 'results.json')}", soft_wrap=True)
 
 
 @app.command(epilog="Example: fer-keras tune --corpus folder --data my_faces --trials 20 --out runs/tune")
@@ -581,6 +620,15 @@ def _config(file, chosen):
     return StaticConfig(**{**fields, **{key: value for key, value in chosen.items() if value is not None}})
 
 
+def _restoration_config(file, chosen):
+    """The configuration of a restorer's training, from a file and options."""
+    from fer_keras.training.config_file import read_config
+    from fer_keras.training.restoration import RestorationConfig
+
+    fields = read_config(file, RestorationConfig) if file else {}
+    return RestorationConfig(**{**fields, **{key: value for key, value in chosen.items() if value is not None}})
+
+
 def _video_config(file, chosen, of_faces):
     """The configuration of a video training; options of faces are those of its encoder."""
     import dataclasses
@@ -679,6 +727,28 @@ def _print_cross_validation(results, corpus, seed):
     console.print(f"          ({corpus}, {folds} subject-wise folds, seed {seed}, mean ± std over folds;")
     console.print("          intervals of the figures over all test faces together)")
     _print_confusion(results["cross_validation"]["pooled"]["frame"]["confusion"], results["label_names"])
+
+
+def _print_restoration(results, corpus, seed):
+    from rich.table import Table
+
+    table = Table(
+        *("occluder", "covered, %", "PSNR, mask given", "SSIM", "PSNR, blind", "SSIM"),
+        title="In the hole, of people never trained on",
+    )
+    for row in results["conditions"]:
+        given, blind = (row[way] or {"psnr_hole": None, "ssim_hole": None} for way in ("given", "blind"))
+        cells = [
+            "–" if value is None else f"{value:.{digits}f}"
+            for scores in (given, blind)
+            for value, digits in ((scores["psnr_hole"], 1), (scores["ssim_hole"], 2))
+        ]
+        table.add_row(row["name"], f"{100 * row['share']:.0f}", *cells)
+    console.print(table)
+    console.print(
+        f"({escape(corpus)}, {results['test_faces']} faces of {len(results['test_subjects'])} subjects, trained on "
+        f"{results['faces']} faces of {results['subjects']} others, seed {seed}; PSNR in dB)"
+    )
 
 
 def _file_names(clips):

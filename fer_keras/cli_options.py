@@ -57,11 +57,16 @@ def split_labels(labels):
 
 def split_where(where):
     """Pairs KEY=VALUE as a dict."""
-    pairs = [pair.partition("=") for pair in where or ()]
-    bad = [key for key, equals, _ in pairs if not (key and equals)]
+    return dict(split_pairs(where, "--where", "KEY=VALUE, such as pose=straight"))
+
+
+def split_pairs(texts, option, expected):
+    """Texts with an equals sign as pairs of what stands before and behind it."""
+    pairs = [text.partition("=") for text in texts or ()]
+    bad = [text for text, (key, equals, _) in zip(texts or (), pairs, strict=True) if not (key and equals)]
     if bad:
-        raise InputError(f"--where {bad[0]}: expected KEY=VALUE, such as pose=straight")
-    return {key: value for key, _, value in pairs}
+        raise InputError(f"{option} {bad[0]}: expected {expected}")
+    return [(key, value) for key, _, value in pairs]
 
 
 class Progress:

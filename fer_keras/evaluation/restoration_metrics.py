@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from fer_keras.errors import InputError
+from fer_keras.models.face_restorer import restore
 
 _MOST_DECIBELS = 100.0
 _WINDOW = 11  # of SSIM, pixels
@@ -44,6 +45,30 @@ def restoration_scores(restored, truth, masks, batch_size=256):
         for start in range(0, len(restored), batch_size)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def diversity_ratio(restorer, images, masks):
+    """How different restored faces are from each other, relative to the true ones.
+
+    A restorer that has collapsed, and paints the same into every hole, comes near 0. Every face is paired with another,
+    and both are restored under the same mask; the ratio is of the mean absolute differences in the hole, of what is
+    painted and of the truth.
+
+    Args:
+        restorer: a `FaceRestorer`.
+        images: array of open faces `(n, height, width, channels)`, values 0-255, sorted by person.
+        masks: bool array of shape `(n, height, width, 1)`.
+
+    Returns:
+        A float; 1 where restored faces differ as much as true ones.
+    """
+    partners = np.roll(images, len(images) // 2, axis=0)
+    painted, others = (restore(restorer, faces, masks)[0] for faces in (images, partners))
+    true, made = (
+        np.abs(one.astype("float64") - other)[np.broadcast_to(masks, one.shape)].sum()
+        for one, other in ((images, partners), (painted, others))
+    )
+    return float(made / true)
 
 
 def mean_scores(scores):

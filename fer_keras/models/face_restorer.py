@@ -1,6 +1,7 @@
 """From an occluded face to the whole one: what remains of the GAN when it is trained."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from fer_keras.layers.arguments import number, whole_number
@@ -128,6 +129,23 @@ class FaceRestorer(keras.Model):
             "mask_margin": self.mask_margin,
             "least_area": self.least_area,
         }
+
+
+def restore(restorer, images, masks=None, batch_size=256):
+    """Restores many faces.
+
+    Args:
+        restorer: a `FaceRestorer`.
+        images: array of faces `(n, height, width, channels)`, values 0-255.
+        masks: optional array `(n, height, width, 1)` of the covered pixels; without, the restorer's head finds them.
+        batch_size: int, faces a step.
+
+    Returns:
+        A pair of NumPy arrays: the restored faces, float32, and the masks of what was painted, bool.
+    """
+    inputs = images if masks is None else {"face": images, "mask": np.asarray(masks, "float32")}
+    answer = restorer.predict(inputs, batch_size=batch_size, verbose=0)
+    return answer["restored"], answer["mask"] > 0.5
 
 
 def as_mask(mask):

@@ -15,7 +15,8 @@ def read_config(path, kind=StaticConfig):
 
     Args:
         path: a JSON file with one object, such as `best.json` of `fer_keras.training.search`.
-        kind: `StaticConfig` or `fer_keras.training.video.VideoConfig`.
+        kind: `StaticConfig`, `fer_keras.training.video.VideoConfig` or
+            `fer_keras.training.restoration.RestorationConfig`.
 
     Returns:
         A dict of the fields in the file, for `kind(**fields)`.
@@ -44,6 +45,7 @@ _KINDS = {
     float: ("a number", (int, float)),
     str: ("a text", str),
     dict: ("an object", dict),
+    tuple: ("a list", list),
     AugmentationStrength: ("an object or null", (dict, type(None))),
     StaticConfig: ("an object", dict),
 }
@@ -60,9 +62,10 @@ def _check(path, fields, default, prefix):
             hint = f"did you mean {prefix}{near[0]}?" if near else f"expected some of {', '.join(names)}"
             raise InputError(f"{path}: unknown key {prefix}{name}; {hint}")
         held = getattr(default, name)
-        what, types = _KINDS[type(held)]
-        if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
-            raise InputError(f"{path}: {prefix}{name} must be {what}, received {json.dumps(value)[:40]}")
+        _check_kind(path, f"{prefix}{name}", value, held)
+        if isinstance(held, tuple):
+            for place, one in enumerate(value):
+                _check_kind(path, f"{prefix}{name}[{place}]", one, held[0])
         if dataclasses.is_dataclass(held) and value is not None:
             _check(path, value, held, f"{prefix}{name}.")
     for pattern, rate in fields.get("layer_rates", {}).items():
@@ -70,3 +73,10 @@ def _check(path, fields, default, prefix):
             raise InputError(
                 f"{path}: {prefix}layer_rates must be numbers, received {json.dumps(rate)[:40]} for {pattern!r}"
             )
+
+
+def _check_kind(path, name, value, held):
+    """Raises `InputError` unless a value is of the type of the default `held`."""
+    what, types = _KINDS[type(held)]
+    if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
+        raise InputError(f"{path}: {name} must be {what}, received {json.dumps(value)[:40]}")

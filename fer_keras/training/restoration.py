@@ -43,8 +43,8 @@ class RestorationConfig:
         epochs: passes over the training faces.
         warm_up_epochs: how many of them, from the first, train on reconstruction alone.
         batch_size: faces a step.
-        learning_rate: of the restorer's Adam, β1 0.9.
-        discriminator_rate: of the discriminators' Adam, β1 0.5.
+        learning_rate: first learning rate of the restorer's Adam, β1 0.9; it falls to zero along a cosine.
+        discriminator_rate: the same of the discriminators' Adam, β1 0.5.
         occluders: kinds to draw, some of `fer_keras.occlusion.OCCLUDERS`; faces without landmarks get random blocks.
         occluded: share of the faces that get one.
         coverage: least and greatest share of the face that random blocks cover.
@@ -152,13 +152,14 @@ def train_restoration(faces, config, checkpoint_dir=None, callbacks=()):
     faces = open_faces(faces, config)
     checkpoint = TrainingCheckpoint(checkpoint_dir) if checkpoint_dir else None
     model, done = checkpoint.latest() if checkpoint else (None, 0)
+    steps = steps_per_epoch(faces, config)
     if model is None:
-        model = compile_restoration(build_restoration(config), config)
+        model = compile_restoration(build_restoration(config), config, steps)
     model.fit(
         restoration_batches(faces, config, min(config.batch_size, len(faces)), first_epoch=done),
         epochs=config.epochs,
         initial_epoch=done,
-        steps_per_epoch=steps_per_epoch(faces, config),
+        steps_per_epoch=steps,
         callbacks=[
             Reseed(config.seed),
             WarmUp(config.warm_up_epochs),
@@ -199,22 +200,25 @@ def build_restoration(config):
     )
 
 
-def compile_restoration(model, config):
+def compile_restoration(model, config, steps_per_epoch):
     """Compiles a GAN with a configuration's optimizers and losses.
 
     Args:
         model: a `RestorationGAN`.
         config: `RestorationConfig`.
+        steps_per_epoch: int, for the schedules of the learning rates.
 
     Returns:
         The model.
     """
-    adversaries = {
-        f"d_{name}_optimizer": keras.optimizers.Adam(config.discriminator_rate, beta_1=0.5)
-        for name in config.discriminators
-    }
+
+    def adam(learning_rate, beta_1):
+        schedule = keras.optimizers.schedules.CosineDecay(learning_rate, config.epochs * steps_per_epoch)
+        return keras.optimizers.Adam(schedule, beta_1=beta_1)
+
+    adversaries = {f"d_{name}_optimizer": adam(config.discriminator_rate, 0.5) for name in config.discriminators}
     model.compile(
-        keras.optimizers.Adam(config.learning_rate, beta_1=0.9),
+        adam(config.learning_rate, 0.9),
         **adversaries,
         adversarial_loss=config.adversarial_loss,
         hole_weight=config.hole_weight,

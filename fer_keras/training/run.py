@@ -53,16 +53,8 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
     label_names = corpus.label_names
     if len(label_names) < 2:
         raise InputError(f"training needs pictures of at least 2 labels, received only {', '.join(label_names)}")
-    fold_of = deal_folds(corpus, folds, fold_rule, config.seed) if folds else {}
-    folds = max(fold_of.values(), default=-1) + 1
-    asked = {
-        "corpus": corpus.name,
-        "fingerprint": corpus_fingerprint(corpus),
-        "label_names": list(label_names),
-        "folds": folds,
-        "fold_rule": fold_rule,
-        "config": dataclasses.asdict(config),
-    }
+    fold_of, asked = plan_run(corpus, config, folds, fold_rule)
+    folds = asked["folds"]
     claim_run(out, asked, resume)
 
     manifest = prepare(corpus, out / "records", on_progress=lambda done, total: progress.update("faces", done, total))
@@ -103,6 +95,30 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
     return results
 
 
+def plan_run(corpus, config, folds, fold_rule):
+    """Deals out the folds of a run, and says what it depends on.
+
+    Args:
+        corpus: a `Corpus`.
+        config: the configuration of a training.
+        folds: int, number of subject-wise folds, or 0.
+        fold_rule: see `fer_keras.corpora.deal_folds`.
+
+    Returns:
+        A pair of a dict of subject to fold number, empty without folds, and the plain data for `claim_run`.
+    """
+    fold_of = deal_folds(corpus, folds, fold_rule, config.seed) if folds else {}
+    asked = {
+        "corpus": corpus.name,
+        "fingerprint": corpus_fingerprint(corpus),
+        "label_names": list(corpus.label_names),
+        "folds": max(fold_of.values(), default=-1) + 1,
+        "fold_rule": fold_rule,
+        "config": dataclasses.asdict(config),
+    }
+    return fold_of, asked
+
+
 class EpochCount:
     """Counts the epochs of folds that are trained side by side.
 
@@ -110,16 +126,17 @@ class EpochCount:
         folds: int, number of folds.
         epochs: int, of every fold.
         show: callable `(done, total, note)`.
+        note: callable that puts an epoch's logs into words.
     """
 
-    def __init__(self, folds, epochs, show):
+    def __init__(self, folds, epochs, show, note=None):
         self._done = [0] * folds
-        self._epochs, self._show = epochs, show
+        self._epochs, self._show, self._note = epochs, show, note or _note
 
     def epoch(self, fold, epoch, logs):
         """Notes an epoch of a fold."""
         self._done[fold] = epoch
-        self._show(sum(self._done), len(self._done) * self._epochs, f"fold {fold}: {_note(logs)}")
+        self._show(sum(self._done), len(self._done) * self._epochs, f"fold {fold}: {self._note(logs)}")
 
     def fold(self, fold, figures=None):
         """Notes that a fold is done, early or not."""

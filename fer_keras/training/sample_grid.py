@@ -79,7 +79,19 @@ def sample_grid(face, restored, truth, mask):
     Returns:
         A uint8 array of shape `(rows, columns, 3)`: n rows of four pictures, with gaps in mid grey.
     """
-    columns = [np.asarray(part, "float32") for part in (face, restored, truth, 255.0 * np.asarray(mask))]
+    return picture_grid(face, restored, truth, 255.0 * np.asarray(mask))
+
+
+def picture_grid(*columns):
+    """Puts pictures side by side, a row for each and a column for every array.
+
+    Args:
+        *columns: arrays of shape `(n, height, width, channels)`, 1 or 3 channels, values 0-255.
+
+    Returns:
+        A uint8 array of shape `(rows, columns, 3)`, with gaps in mid grey.
+    """
+    columns = [np.asarray(part, "float32") for part in columns]
     columns = [np.broadcast_to(part, (*part.shape[:3], 3)) for part in columns]
     pad = ((0, 0), (_GAP, _GAP), (_GAP, _GAP), (0, 0))
     columns = [np.pad(part, pad, constant_values=128.0) for part in columns]

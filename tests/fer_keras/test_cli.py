@@ -420,10 +420,35 @@ def test_train_and_evaluate_on_clips(run, tiny_mmi, tmp_path):
     [
         (["--frames", "4"], "--frames is for --task video"),
         (["--task", "video", "--patience", "4"], "--patience is for --task static"),
-        (["--task", "audio"], "--task audio: expected static or video"),
+        (["--occluders", "hand"], "--occluders is for --task restoration"),
+        (["--tensorboard"], "--tensorboard is for --task restoration"),
+        (["--task", "restoration", "--layer-rate", "conv*=0"], "--layer-rate is for --task static or video"),
+        (["--task", "restoration", "--occluders", "hat"], "occluders must be some of sunglasses"),
+        (["--task", "audio"], "--task audio: expected static, video, restoration"),
     ],
 )
 def test_options_of_another_task_are_refused(run, folder, tmp_path, arguments, message):
     status, _, err = run("train", "--corpus", "folder", "--data", folder, "--out", tmp_path / "run", *arguments)
     assert status == 1
     assert message in err
+
+
+@pytest.mark.slow
+def test_train_a_restorer(run, folder, tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text(
+        '{"image_size": 32, "width": 0.1, "epochs": 1, "occluders": ["random_block"], "coverage": [0.2, 0.3]}'
+    )
+    command = ("train", "--task", "restoration", "--corpus", "folder", "--data", folder, "--folds", "2")
+    command = (*command, "--config", config, "--discriminators", "none", "--out", tmp_path / "run")
+    status, out, err = run(*command)
+    assert status == 0, err
+    assert "4 faces of 2 subjects, trained on 4 faces of 2 others, seed 0" in out
+    assert "random_block_30" in out
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["config"]["discriminators"] == []
+    status, _, err = run(*command)
+    assert (status, "add --resume to continue it" in err) == (1, True)
+    assert run(*command, "--resume")[0] == 0
+    config.write_text('{"occluders": ["hand", 3]}')
+    status, _, err = run(*command, "--resume")
+    assert (status, "occluders[1] must be a text, received 3" in err) == (1, True)

@@ -6,6 +6,7 @@ import pytest
 from fer_keras.augmentation import AugmentationStrength
 from fer_keras.errors import InputError
 from fer_keras.training.config_file import read_config
+from fer_keras.training.restoration import RestorationConfig
 from fer_keras.training.static import StaticConfig
 
 
@@ -15,12 +16,14 @@ from fer_keras.training.static import StaticConfig
         StaticConfig(),
         StaticConfig(augmentation=None, patience=3, layer_rates={"conv*": 0.1}),
         StaticConfig(augmentation=AugmentationStrength(rotation=3), metric_weight=1),
+        RestorationConfig(),
+        RestorationConfig(discriminators=(), occluders=("hand",), coverage=(0.2, 1)),
     ],
 )
 def test_a_configuration_comes_back(config, tmp_path):
     file = tmp_path / "config.json"
     file.write_text(json.dumps(dataclasses.asdict(config)))
-    assert StaticConfig(**read_config(file)) == config
+    assert type(config)(**read_config(file, type(config))) == config
 
 
 @pytest.mark.parametrize(
@@ -52,3 +55,24 @@ def test_a_wrong_file_is_named_with_what_is_wrong(text, message, tmp_path):
 def test_a_missing_file(tmp_path):
     with pytest.raises(InputError, match=r"gone\.json: No such file"):
         read_config(tmp_path / "gone.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"occluders": "hand"}', 'occluders must be a list, received "hand"'),
+        ('{"occluders": ["hand", ["scarf"]]}', 'occluders[1] must be a text, received ["scarf"]'),
+        ('{"coverage": [0.1, "half"]}', 'coverage[1] must be a number, received "half"'),
+        ('{"coverage": [0.1]}', "coverage must be (least, greatest)"),
+        ('{"coverage": [0.1, null]}', "coverage[1] must be a number, received null"),
+        ('{"discriminators": ["middle"]}', "discriminators must be some of global, local"),
+        ('{"fold": 1}', "unknown key fold"),
+    ],
+)
+def test_a_wrong_configuration_of_a_restorer(text, message, tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text(text)
+    with pytest.raises(InputError) as raised:
+        read_config(file, RestorationConfig)
+    assert str(raised.value).startswith(f"{file}: ")
+    assert message in str(raised.value)
