@@ -1,5 +1,6 @@
 """The commands of `fer-keras experiment`."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +18,11 @@ from fer_keras.cli_options import (
     corpus_folder,
     escape,
     split_labels,
+    split_pairs,
     split_where,
 )
 from fer_keras.console import console, load_libraries
+from fer_keras.errors import InputError
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for records, folds, figures and the report.")]
 FoldsOption = Annotated[int, typer.Option("--folds", min=2, help="Subject-wise folds.")]
@@ -163,6 +166,70 @@ def video(
     console.print(f"Report: {escape(out / 'report.html')}", soft_wrap=True)
 
 
+@experiment.command(epilog="Example: fer-keras experiment occlusion --corpus ck_plus --data ~/CK+ --out runs/occlusion")
+def occlusion(
+    corpus: CorpusOption = "synthetic",
+    data: DataOption = None,
+    out: OutOption = Path("runs/occlusion"),
+    labels: LabelsOption = None,
+    where: WhereOption = None,
+    folds: Annotated[int, typer.Option(min=2, help="Subject-wise folds; the first is tested on.")] = 5,
+    seeds: SeedsOption = 3,
+    steps: Annotated[int | None, typer.Option(min=2, help="Steps of a restorer's training [2400].")] = None,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="Configuration of the restorers as JSON, without their epochs.")
+    ] = None,
+    pretrained: Annotated[
+        str | None, typer.Option(help="Preset that recognisers start from; by default alexnet_emotion_fer2013.")
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CORPUS=DIR", help="Restorers learn from these open faces as well; may be repeated."),
+    ] = None,
+    real: Annotated[
+        Path | None, typer.Option(help="Folder with a labels.csv of faces open and occluded, of other people.")
+    ] = None,
+    real_where: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only pictures of --real with this attribute.")
+    ] = None,
+    quick: QuickOption = False,
+    workers: FoldWorkersOption = None,
+    resume: ResumeOption = False,
+    strict: StrictOption = False,
+):
+    """What restoring occluded faces gains, by occluder and by covered area, against simpler ways."""
+    load_libraries()
+    from fer_keras.experiments.occlusion import FIXED, RESTORER, run_occlusion_experiment
+    from fer_keras.experiments.occlusion_report import write_occlusion_report
+    from fer_keras.experiments.table1 import PRETRAINED
+    from fer_keras.training.config_file import read_config
+    from fer_keras.training.restoration import RestorationConfig
+
+    fields = read_config(config_file, RestorationConfig) if config_file else {}
+    if set(fields) & FIXED:
+        raise InputError(f"{config_file}: {min(set(fields) & FIXED)} is the experiment's own; leave it out")
+    with Progress() as progress:
+        results, test = run_occlusion_experiment(
+            *(corpus, corpus_folder(corpus, data, out), out, folds, seeds, steps, quick),
+            restorer=dataclasses.replace(RESTORER, **fields),
+            pretrained=PRETRAINED if pretrained is None else pretrained,
+            also=split_pairs(also, "--also", "CORPUS=DIR, such as folder=my_faces"),
+            real=real,
+            real_where=split_where(real_where),
+            labels=split_labels(labels),
+            where=split_where(where),
+            strict=strict,
+            resume=resume,
+            workers=workers,
+            on_progress=progress,
+            command=command_line(),
+        )
+    _print_occlusion(results)
+    write_occlusion_report(results, test, out, out / "report.html")
+    console.print(f"Figures: {escape(out / 'results.json')}", soft_wrap=True)
+    console.print(f"Report: {escape(out / 'report.html')}", soft_wrap=True)
+
+
 def _print_experiment(results):
     from rich.table import Table
 
@@ -236,3 +303,45 @@ def _print_video(results):
                 f"{name}: greatest weight within the apex in {apex['hits']:.3f} of {apex['clips']} clips, "
                 f"by chance {apex['chance']:.3f} (difference {apex['low']:+.3f} to {apex['high']:+.3f})"
             )
+
+
+def _print_occlusion(results):
+    from rich.table import Table
+
+    groups = [group for group in results["groups"] if group["by"] == "middling"]
+    table = Table(
+        "approach",
+        *(f"{group['name']} {what}" for group in groups for what in ("accuracy", "comes back", "PSNR")),
+        title="Blocks and sunglasses over 20 to 30 % of the face, people never trained on",
+    )
+    for row in results["approaches"]:
+        cells = []
+        for group in groups:
+            one = group["figures"].get(row["name"])
+            share = one and one["recovered"]["share"]
+            cells += [
+                f"{one['accuracy']['mean']:.3f}" if one else "",
+                f"{100 * share:.0f} %" if share is not None and row["name"] != "none" else "",
+                f"{one['psnr']:.1f} dB" if one and "psnr" in one else "",
+            ]
+        table.add_row(f"{row['title']} {row['mask']}".strip(), *cells)
+    console.print(table)
+    for name, one in results["clean"].items():
+        passed = f", {100 * one['untouched']:.1f} % untouched, mean PSNR {one['psnr']:.1f} dB" if "psnr" in one else ""
+        console.print(f"open faces, {name}: accuracy {one['accuracy']['mean']:.3f}{passed}")
+    console.print(
+        f"({escape(results['corpus'])}, {results['test_faces']} faces of {len(results['test_subjects'])} subjects, "
+        f"fold 0 of {results['folds']}, seeds 0-{results['seeds'] - 1}, {results['steps']} steps)"
+    )
+    if results["built_in"]:
+        console.print("[yellow]These faces are drawn: the figures say nothing about people.[/]")
+    real = results["real_occlusion"]
+    if real:
+        for way, one in real["ways"].items():
+            console.print(_real_line(f"real occlusion, {way}", one))
+        console.print(_real_line("real occlusion, HOG + SVM", real["hog"]["occluded"]))
+
+
+def _real_line(title, one):
+    interval = "" if one["low"] is None else f" (95 % CI by subject {one['low']:.2f}-{one['high']:.2f})"
+    return f"{title}: accuracy {one['mean']:.3f}{interval}"

@@ -65,6 +65,24 @@ class FaceSet:
         )
 
 
+def join_faces(sets):
+    """Puts sets of faces together.
+
+    Args:
+        sets: non-empty list of `FaceSet` with the same label names and pictures of one shape.
+
+    Returns:
+        A `FaceSet`; of attributes those that all of them have.
+    """
+    parts = {
+        name: np.concatenate([getattr(one, name) for one in sets])
+        for name in ("images", "labels", "subjects", "sequences", "landmarks", "votes")
+    }
+    shared = set.intersection(*(set(one.attributes) for one in sets))
+    attributes = {name: np.concatenate([one.attributes[name] for one in sets]) for name in sorted(shared)}
+    return FaceSet(label_names=sets[0].label_names, attributes=attributes, **parts)
+
+
 def load_faces(paths, label_names, image_size, channels):
     """Loads the labelled faces of record files.
 

@@ -36,7 +36,7 @@ def hog_features(images):
     return blocks.reshape(count, -1)
 
 
-def cross_validate_hog_svm(faces, folds):
+def cross_validate_hog_svm(faces, folds, usable=None):
     """Cross-validates HOG and an SVM with a radial kernel on the folds of `cross_validate`.
 
     All settings of the machine are scikit-learn's defaults (C = 1, γ = `"scale"`); nothing is tuned on any fold. Its
@@ -45,6 +45,7 @@ def cross_validate_hog_svm(faces, folds):
     Args:
         faces: `FaceSet`, sides a multiple of 8 pixels.
         folds: dict of subject to fold number.
+        usable: optional bool array, the faces that the machine may learn from; by default all.
 
     Returns:
         A dict as `cross_validate` returns it, without `histories`.
@@ -61,7 +62,8 @@ def cross_validate_hog_svm(faces, folds):
     probabilities, results = np.zeros((len(faces), len(faces.label_names)), "float32"), []
     for fold in range(max(folds.values()) + 1):
         test = fold_of == fold
-        machine = SVC().fit(features[~test], faces.labels[~test])
+        training = ~test if usable is None else ~test & usable
+        machine = SVC().fit(features[training], faces.labels[training])
         scores = machine.decision_function(features[test])
         scores = np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
         shares = np.exp(scores - scores.max(axis=1, keepdims=True))

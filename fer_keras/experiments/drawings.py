@@ -85,6 +85,37 @@ def draw_curves(series, ylabel, percent=False):
     return Figure(drawing, f"{ylabel} by epoch, mean over the folds: {'; '.join(said)}")
 
 
+def draw_by_area(series, ylabel):
+    """A quantity by the share of the face that is covered.
+
+    Args:
+        series: dict of title to a dict of share, in [0, 1], to value.
+        ylabel: the quantity.
+
+    Returns:
+        A `Figure`.
+    """
+
+    def lines(axes):
+        for number, (title, values) in enumerate(series.items()):
+            axes.plot(
+                [100 * share for share in values],
+                list(values.values()),
+                color=_COLOURS[number % len(_COLOURS)],
+                linestyle=_DASHES[number % len(_DASHES)],
+                marker=_MARKERS[number % len(_MARKERS)],
+                label=title,
+            )
+        axes.set(xlabel="covered, % of the face", ylabel=ylabel)
+        axes.figure.legend(loc="outside upper left", ncols=2, fontsize=9.5, handlelength=3.2)
+
+    said = "; ".join(
+        f"{title}: " + ", ".join(f"{100 * share:.0f} % {value:.1f}" for share, value in values.items())
+        for title, values in series.items()
+    )
+    return Figure(draw(lines, _WIDTH, 3.9), f"{ylabel} by covered area. {said}")
+
+
 def draw_confusion(title, confusion, label_names):
     """A confusion matrix: shares of the true class as shades, counts as numbers.
 

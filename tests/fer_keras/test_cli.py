@@ -65,7 +65,11 @@ def trained(folder, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "command", ["prepare", "train", "tune", "evaluate", "predict", "export", "serve", "pipeline", "pipeline run"]
+    "command",
+    [
+        *("prepare", "train", "tune", "evaluate", "predict", "export", "serve", "pipeline", "pipeline run"),
+        *("experiment table1", "experiment ablation", "experiment video", "experiment occlusion"),
+    ],
 )
 def test_every_command_has_help_with_an_example(run, command):
     status, out, _ = run(*command.split(), "--help")
@@ -452,3 +456,22 @@ def test_train_a_restorer(run, folder, tmp_path):
     config.write_text('{"occluders": ["hand", 3]}')
     status, _, err = run(*command, "--resume")
     assert (status, "occluders[1] must be a text, received 3" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--also", "my_faces"], "--also my_faces: expected CORPUS=DIR, such as folder=my_faces"),
+        (["--config", "{tmp}/epochs.json"], "epochs.json: epochs is the experiment's own; leave it out"),
+        (["--config", "{tmp}/gone.json"], "gone.json: No such file"),
+        (["--real", "{folder}"], "is given twice; nobody who is tested on may be learnt from"),
+        (["--real", "{tmp}/gone"], "gone: no such folder"),
+    ],
+)
+def test_wrong_options_of_the_occlusion_experiment(run, folder, tmp_path, arguments, message):
+    (tmp_path / "epochs.json").write_text('{"epochs": 3}')
+    given = [part.format(folder=folder, tmp=tmp_path) for part in arguments]
+    command = ("experiment", "occlusion", "--corpus", "folder", "--data", folder, "--out", tmp_path / "run")
+    status, _, err = run(*command, *given)
+    assert (status, len(err.strip().splitlines())) == (1, 1)
+    assert message in err

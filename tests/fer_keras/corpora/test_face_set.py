@@ -1,8 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from fer_keras import corpora
-from fer_keras.corpora.face_set import FaceSet, load_faces
+from fer_keras.corpora.face_set import FaceSet, join_faces, load_faces
 from fer_keras.corpora.prepare import prepare
 from fer_keras.corpora.records import make_record, write_records
 from fer_keras.emotions import EMOTIONS
@@ -92,3 +94,13 @@ def test_a_record_that_holds_no_picture(tmp_path):
     write_records(tmp_path / "faces", [make_record(b"no picture", sample)])
     with pytest.raises(InputError, match="faces, or a file beside it, holds a picture that cannot be decoded"):
         load_faces([tmp_path / "faces"], NAMES, 48, 1)
+
+
+def test_joined_faces_keep_what_all_of_them_have(shard):
+    faces = load_faces([shard], NAMES, 48, 1)
+    less = dataclasses.replace(faces, attributes={"pose": faces.attributes["pose"]}).select([1])
+    both = join_faces([faces, less])
+    assert len(both) == 3
+    assert both.subjects.tolist() == ["s1", "s2", "s2"]
+    assert {name: values.tolist() for name, values in both.attributes.items()} == {"pose": ["left", "right", "right"]}
+    np.testing.assert_array_equal(both.landmarks[2], faces.landmarks[1])
