@@ -143,6 +143,7 @@ def smile():
         course = 0.5 - 0.5 * np.cos(np.linspace(0, np.pi, count))
         return [_blend(pictures, points, share) for share in course]
 
+    morph.subjects = sorted({row["subject"] for row in rows})
     return morph
 
 
