@@ -90,15 +90,8 @@ def run_experiment(
     everything = _with_neutral(plain, corpus, data, where, strict)
     by_subject = deal_folds(plain, folds)
     asked = {
-        "experiment": name,
-        "corpus": corpus,
-        "built_in": corpus in corpora.BUILT_IN or pathlib.Path(data, "synthetic.json").exists(),
-        "data": str(data),
-        "fingerprint": corpus_fingerprint(everything),
+        **corpus_facts(name, corpus, data, everything, where, folds),
         "label_names": list(plain.label_names),
-        "where": where or {},
-        "folds": folds,
-        "fold_rule": "published",
         **settings,
     }
     configs = {system.name: dataclasses.asdict(system.config) for system in systems}
@@ -157,6 +150,33 @@ def run_experiment(
     }
     write_json(out / "results.json", results)
     return results, faces
+
+
+def corpus_facts(experiment, corpus, data, found, where, folds):
+    """What every experiment keeps of the corpus that it was asked to run on.
+
+    Args:
+        experiment: name of the experiment.
+        corpus: one of `fer_keras.corpora.CORPORA`.
+        data: its folder.
+        found: the `Corpus` that was read.
+        where: as for `fer_keras.corpora.read`.
+        folds: int, number of subject-wise folds, by the published rule.
+
+    Returns:
+        A dict of plain data.
+    """
+    return {
+        "experiment": experiment,
+        "corpus": corpus,
+        "built_in": corpus in corpora.BUILT_IN or pathlib.Path(data, "synthetic.json").exists(),
+        "data": str(data),
+        "fingerprint": corpus_fingerprint(found),
+        "label_names": list(found.label_names),
+        "where": where or {},
+        "folds": folds,
+        "fold_rule": "published",
+    }
 
 
 def _with_neutral(plain, name, data, where, strict):

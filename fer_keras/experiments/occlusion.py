@@ -21,7 +21,7 @@ from fer_keras.evaluation.inpainting import METHODS, inpaint_faces
 from fer_keras.evaluation.occluded_faces import AREAS, every_occlusion
 from fer_keras.evaluation.recovery import mean_with_interval, recovered_share
 from fer_keras.evaluation.restoration_metrics import diversity_ratio, restoration_scores
-from fer_keras.experiments.experiment import versions
+from fer_keras.experiments.experiment import corpus_facts, versions
 from fer_keras.experiments.real_occlusion import read_real, run_real_occlusion
 from fer_keras.experiments.table1 import PRETRAINED
 from fer_keras.json_file import write_json
@@ -146,15 +146,7 @@ def run_occlusion_experiment(
         epochs=epochs, batch_size=32, pretrained=str(pretrained), learning_rate=1e-3 if pretrained else 2e-3
     )
     asked = {
-        "experiment": "occlusion",
-        "corpus": corpus,
-        "built_in": corpus in corpora.BUILT_IN or pathlib.Path(data, "synthetic.json").exists(),
-        "data": str(data),
-        "fingerprint": corpus_fingerprint(found),
-        "label_names": list(found.label_names),
-        "where": where or {},
-        "folds": folds,
-        "fold_rule": "published",
+        **corpus_facts("occlusion", corpus, data, found, where, folds),
         "seeds": seeds,
         "steps": steps,
         "quick": quick,
@@ -416,13 +408,12 @@ def _approaches(names):
 
 
 def _groups(table, areas):
-    """Figures by occluder, by covered area, and of blocks and sunglasses of middling size."""
+    """Figures by occluder, by covered area, and for the headline of blocks of middling size and sunglasses."""
     kind, share = table["occluder"], np.round(table["share"], 3)
     groups = [("occluder", name, kind == name) for name in OCCLUDERS]
     groups += [("area", f"{round(100 * area)} %", (share >= area - 0.05) & (share < area + 0.05)) for area in areas]
-    middling = (share >= 0.2) & (share <= 0.3)
-    groups += [("middling", name, middling & (kind == name)) for name in ("random_block", "sunglasses")]
-    groups += [("middling", "both", middling & np.isin(kind, ("random_block", "sunglasses")))]
+    blocks = (kind == "random_block") & (share >= 0.2) & (share <= 0.3)
+    groups += [("headline", "blocks", blocks), ("headline", "both", blocks | (kind == "sunglasses"))]
     return [{"by": by, "name": name, **_figures(table, rows)} for by, name, rows in groups if rows.any()]
 
 

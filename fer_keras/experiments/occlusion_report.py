@@ -15,7 +15,12 @@ from fer_keras.report.extra import import_extra
 from fer_keras.training.restoration_run import load_restorer
 from fer_keras.training.sample_grid import picture_grid, sample_grid
 
-_TITLES = {"random_block": "random block", "surgical_mask": "mask", "both": "both"}
+_TITLES = {
+    "random_block": "random block",
+    "surgical_mask": "mask",
+    "blocks": "blocks of 20–30 %",
+    "both": "blocks of 20–30 % and sunglasses",
+}
 _MAGNIFIED = 2  # pixels of a grid for one of a face
 _SHOWN = 2  # faces of a kind of occluder in a grid
 
@@ -83,7 +88,7 @@ def _in_short(results):
         )
     if results["quick"]:
         notes.append(Note("A quick trial: few steps and epochs. Expect the figures below those of a whole run."))
-    both = _group(results, "middling", "both")
+    both = _group(results, "headline", "both")
     for way in ("given", "blind"):
         row = _first(results, way)
         if both and row["name"] in both["figures"]:
@@ -116,10 +121,10 @@ def _in_short(results):
 
 def _share_sentence(one):
     if one["share"] is None:
-        return "nothing was lost that could come back, with blocks and sunglasses over 20 to 30 % of the face."
+        return "no accuracy was lost that could come back, with blocks of 20 to 30 % of the face and sunglasses."
     low = "no interval" if one["low"] is None else f"95 % interval {_points(one['low'])} to {_points(one['high'])} %"
     return (
-        f"with blocks and sunglasses over 20 to 30 % of the face, {_points(one['share'])} % of the lost accuracy "
+        f"with blocks of 20 to 30 % of the face and sunglasses, {_points(one['share'])} % of the lost accuracy "
         f"({_points(one['lost'])} points) comes back ({low}, over subjects)."
     )
 
@@ -163,8 +168,7 @@ def _recovered(results):
 
 
 def _name(group):
-    name = _TITLES.get(group["name"], group["name"])
-    return {"middling": f"{name}, 20–30 % of the face"}.get(group["by"], name)
+    return _TITLES.get(group["name"], group["name"])
 
 
 def _groups(results, by):

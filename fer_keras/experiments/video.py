@@ -10,7 +10,7 @@ import numpy as np
 from fer_keras import corpora
 from fer_keras.corpora.clip_set import load_clips
 from fer_keras.corpora.folds import deal_folds
-from fer_keras.corpora.prepare import corpus_fingerprint, prepare
+from fer_keras.corpora.prepare import prepare
 from fer_keras.corpora.sequence_records import write_sequences
 from fer_keras.errors import InputError
 from fer_keras.evaluation.comparison import corrected_t_test
@@ -24,7 +24,7 @@ from fer_keras.evaluation.cross_validation import (
     run_folds,
 )
 from fer_keras.evaluation.metrics import summarize
-from fer_keras.experiments.experiment import versions
+from fer_keras.experiments.experiment import corpus_facts, versions
 from fer_keras.json_file import write_json
 from fer_keras.models.preset import load_preset
 from fer_keras.training.run import EpochCount, Quiet, claim_run
@@ -103,15 +103,7 @@ def run_video_experiment(
     found = corpora.read(corpus, data, labels, where, strict, peak_frames=None)
     by_subject = deal_folds(found, folds)
     asked = {
-        "experiment": "video",
-        "corpus": corpus,
-        "built_in": corpus in corpora.BUILT_IN or pathlib.Path(data, "synthetic.json").exists(),
-        "data": str(data),
-        "fingerprint": corpus_fingerprint(found),
-        "label_names": list(found.label_names),
-        "where": where or {},
-        "folds": folds,
-        "fold_rule": "published",
+        **corpus_facts("video", corpus, data, found, where, folds),
         "seeds": seeds,
         "frames": frames,
         "epochs": epochs,

@@ -44,12 +44,17 @@ def test_a_configuration_comes_back(config, tmp_path):
     ],
 )
 def test_a_wrong_file_is_named_with_what_is_wrong(text, message, tmp_path):
-    file = tmp_path / "config.json"
+    assert message in fault(tmp_path, text, StaticConfig)
+
+
+def fault(folder, text, kind):
+    """What is said of a file with this text, behind its name."""
+    file = folder / "config.json"
     file.write_text(text)
     with pytest.raises(InputError) as raised:
-        read_config(file)
+        read_config(file, kind)
     assert str(raised.value).startswith(f"{file}: ")
-    assert message in str(raised.value)
+    return str(raised.value)
 
 
 def test_a_missing_file(tmp_path):
@@ -70,9 +75,4 @@ def test_a_missing_file(tmp_path):
     ],
 )
 def test_a_wrong_configuration_of_a_restorer(text, message, tmp_path):
-    file = tmp_path / "config.json"
-    file.write_text(text)
-    with pytest.raises(InputError) as raised:
-        read_config(file, RestorationConfig)
-    assert str(raised.value).startswith(f"{file}: ")
-    assert message in str(raised.value)
+    assert message in fault(tmp_path, text, RestorationConfig)
