@@ -49,7 +49,7 @@ for the one that is trained with occluders."""
 QUICK = {"folds": 2, "seeds": 1, "steps": 12, "epochs": 1, "areas": (0.2,), "restorers": ("dual", "reconstruction")}
 
 RESTORER = RestorationConfig(
-    width=0.75, batch_size=32, learning_rate=3e-3, discriminator_rate=1e-3, average_decay=0.99, mask_weight=1.0
+    width=0.75, batch_size=32, learning_rate=3e-3, discriminator_rate=1e-3, average_decay=0.99, occluded=0.8
 )
 """What restorers are trained with, besides what follows from the number of steps: for runs of minutes."""
 
