@@ -126,7 +126,7 @@ def run_occlusion_experiment(
         A pair of the results, plain data as in `results.json`, and the `FaceSet` that was tested on. The results hold
         facts of the corpus; `clean`, accuracy on open faces and what blind restorers do to them; `groups`, a list of
         groups of occluded faces, by occluder and by covered area, with the figures of every approach; `training` and
-        `diversity` of the restorers; and `real`.
+        `diversity` of the restorers; and `real_occlusion`, see `run_real_occlusion`, or `None`.
 
     Raises:
         InputError: the corpora or the folder cannot be used, or the same folder is given twice.

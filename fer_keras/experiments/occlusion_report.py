@@ -317,8 +317,9 @@ def _training(results):
             )
         )
     return (
-        f"{results['steps']} steps of {results['restorer']['batch_size']} faces: {results['restorer_epochs']} epochs, "
-        f"of which the first {results['warm_up_epochs']} without discriminators. Restorers learnt from "
+        f"{results['restorer_epochs']} epochs, as near to {results['steps']:,} steps of "
+        f"{results['restorer']['batch_size']} faces as whole epochs come; the first {results['warm_up_epochs']} "
+        "without discriminators. Restorers learnt from "
         f"{wording.count(results['restorer_faces'], 'face')}. Diversity is how much restored faces differ from each "
         "other in the hole, relative to true ones: a collapsed restorer paints the same face into every hole and comes "
         "near 0. A discriminator's hinge loss is 2 where it cannot tell, 0 where it sees through everything.",
