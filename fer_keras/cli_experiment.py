@@ -235,9 +235,11 @@ def _print_files(out):
 def _print_experiment(results):
     from rich.table import Table
 
-    printed = results["corpus"] if any(results["corpus"] in row["printed"] for row in results["systems"]) else None
+    beside_drawn = results["built_in"] or not any(results["corpus"] in row["printed"] for row in results["systems"])
+    printed = None if beside_drawn else results["corpus"]
     columns = ["system", "accuracy", "sequences", "UAR", *(["printed"] if printed else []), "minutes"]
     table = Table(*columns, title="Tested on subjects never trained on, mean ± std over folds")
+    table.columns[0].min_width = len("AlexNet-Emotion,")  # names are wrapped between words
     for row in results["systems"]:
         mean, std = row["mean"], row["std"]
         cells = [

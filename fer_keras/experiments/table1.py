@@ -113,7 +113,7 @@ def systems(epochs, seed=0, pretrained=PRETRAINED):
             System(
                 name,
                 recipe.title,
-                recipe.__doc__.partition("\n")[0],
+                recipe.__doc__.partition("\n")[0].removeprefix(f"{recipe.title}: "),
                 recipe(epochs=epochs, seed=seed, **options),
                 "peer",
                 recipe.paper,
