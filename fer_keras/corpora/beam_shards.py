@@ -5,6 +5,8 @@ import json
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from fer_keras.errors import InputError
+
 # What each runner needs for shards, besides what the user gives.
 _OPTIONS = {
     "DirectRunner": ["--direct_running_mode=multi_processing"],
@@ -53,10 +55,18 @@ def run_writer(shards, writer, runner, workers, options=()):
         runner: name of a Beam runner, such as `"DirectRunner"`, `"DaskRunner"`, `"FlinkRunner"`.
         workers: int, processes of the DirectRunner.
         options: more options of the runner, as on a command line: `["--dask_client_address=tcp://host:8786"]`.
+
+    Raises:
+        InputError: there is no such runner, or it lacks an option.
     """
     known = [*_OPTIONS.get(runner, ()), *([f"--direct_num_workers={workers}"] if runner == "DirectRunner" else ())]
     flags = [f"--runner={_RUNNERS.get(runner, runner)}", *known, *options]
-    with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+    try:
+        pipeline = beam.Pipeline(options=PipelineOptions(flags))
+    except (ValueError, ImportError, AttributeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"Beam cannot use {runner!r} as a runner: {reason}") from error
+    with pipeline:
         _ = pipeline | beam.Create(shards) | WriteShards(writer)
     client = getattr(pipeline.result, "client", None)  # Dask's, which Beam leaves open
     if client:

@@ -20,12 +20,18 @@ def folders(parent, skips):
 
     Args:
         parent: `pathlib.Path`; nothing is listed if there is no such folder.
-        skips: `SkipLog`; receives the folder if it cannot be listed.
+        skips: `SkipLog`; receives the folder if it cannot be listed, and links that would lead back to where it lies.
 
     Returns:
         List of `pathlib.Path`, sorted by name.
     """
-    return [path for path in _entries(parent, skips) if os.path.isdir(path)]
+    found = []
+    for path in _entries(parent, skips):
+        if os.path.islink(path) and _leads_back(path):
+            skips.add(path, _LOOP)
+        elif os.path.isdir(path):
+            found.append(path)
+    return found
 
 
 def files(parent, skips, endings=PICTURES):
@@ -33,7 +39,8 @@ def files(parent, skips, endings=PICTURES):
 
     Args:
         parent: `pathlib.Path`; nothing is listed if there is no such folder.
-        skips: `SkipLog`; receives what is named like such a file and is none: a folder, a broken link, a pipe.
+        skips: `SkipLog`; receives what is named like such a file and is none: a folder, a pipe; and links that lead
+            nowhere, or back to where they lie.
         endings: string or tuple of strings that the names end with, lower case; the names' own case does not matter.
 
     Returns:
@@ -41,11 +48,15 @@ def files(parent, skips, endings=PICTURES):
     """
     found = []
     for path in _entries(parent, skips):
-        if path.name.lower().endswith(endings):
-            if os.path.isfile(path):
-                found.append(path)
-            else:
-                skips.add(path, "is no file; expected one by its name")
+        named = path.name.lower().endswith(endings)
+        if named and os.path.isfile(path):
+            found.append(path)
+        elif os.path.islink(path) and _leads_back(path):
+            skips.add(path, _LOOP)
+        elif os.path.islink(path) and not os.path.exists(path):
+            skips.add(path, "is a link that leads nowhere; expected a file")
+        elif named:
+            skips.add(path, "is no file; expected one by its name")
     return found
 
 
@@ -102,6 +113,17 @@ def read_small(path, limit=1_000_000):
     except OSError as error:
         return None, f"cannot be read ({error.strerror}); expected a file"
     return (content, "") if len(content) <= limit else (None, f"has more than {limit} bytes; expected a small file")
+
+
+_LOOP = "is a link back to where it lies, which is not followed"
+
+
+def _leads_back(link):
+    """Whether a link leads to itself, or to a folder that it lies in."""
+    target = os.path.realpath(link)
+    if os.path.islink(target):  # that is where a loop of links ends
+        return True
+    return pathlib.Path(os.path.realpath(link.parent)).is_relative_to(target)
 
 
 def _entries(parent, skips):

@@ -48,8 +48,13 @@ def prepare(corpus, out, faces="blaze_face", folds=10, workers=None, runner=None
 
     Raises:
         InputError: `out` cannot be written or holds the records of something else, no face is left, there is no such
-            way to find faces, or apache-beam is missing.
+            way to find faces or no such runner, its options are none, or apache-beam is missing.
     """
+    if runner_options and not runner:
+        raise InputError(f"received the option {runner_options[0]} of a Beam runner, and no runner")
+    astray = next((option for option in runner_options if not option.startswith("--")), None)
+    if astray is not None:
+        raise InputError(f"received {astray!r} as an option of {runner}; expected it as --name=value")
     if faces != CROPPED:
         make_detector(faces)  # what is missing or misspelt is said before anything is written
     out = pathlib.Path(out)

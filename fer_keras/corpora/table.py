@@ -49,7 +49,7 @@ def rows(path, columns, skips, without_header=None, others=False):
         in `columns`; others are left out unless asked for.
 
     Raises:
-        InputError: the file cannot be read, is empty or lacks a column.
+        InputError: the file cannot be read, is empty, lacks a column or has one twice.
     """
     places = width = None  # places is a dict of column to its place in the row
     for number, line in lines(path):
@@ -66,6 +66,10 @@ def rows(path, columns, skips, without_header=None, others=False):
                     raise InputError(
                         f"{printable(path)}: line {number}: column {column!r} is missing; found {found or 'nothing'}"
                     )
+            asked = [name for name in names if name and (others or name in wanted)]
+            twice = next((name for name in asked if names.count(name) > 1), None)
+            if twice:
+                raise InputError(f"{printable(path)}: line {number}: column {twice!r} occurs twice; expected it once")
             places = {column: names.index(name) for column, name in zip(columns, wanted, strict=True)}
             if others:
                 places.update((fields[place], place) for place, name in enumerate(names) if name not in wanted)

@@ -69,3 +69,28 @@ def test_no_class_folder(tmp_path):
     (tmp_path / "train" / "1").mkdir(parents=True)
     with pytest.raises(InputError, match="no folder is named like an emotion"):
         class_folders.read(tmp_path, SkipLog())
+
+
+def test_links_that_lead_back_or_nowhere_are_left_out(layouts, tmp_path):
+    layouts["class_folders"](tmp_path)
+    links = {
+        "sad": tmp_path,  # a class of its own, with everything in it
+        "surprise/loop": tmp_path / "surprise",
+        "surprise/self.png": tmp_path / "surprise" / "self.png",
+        "surprise/gone": tmp_path / "nowhere",
+    }
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    skips = SkipLog()
+    assert len(class_folders.read(tmp_path, skips)) == 5
+    found = {path.removeprefix(f"{tmp_path}/"): reason for path, reason in skips}
+    assert set(found) == set(links)
+    assert found.pop("surprise/gone") == "is a link that leads nowhere; expected a file"
+    assert set(found.values()) == {"is a link back to where it lies, which is not followed"}
+
+
+def test_links_to_other_folders_are_followed(write, tmp_path):
+    write.picture(tmp_path / "elsewhere" / "a.png")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "sad").symlink_to(tmp_path / "elsewhere")
+    assert [one.label for one in class_folders.read(tmp_path / "data", SkipLog())] == ["sadness"]

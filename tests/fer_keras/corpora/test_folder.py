@@ -54,6 +54,8 @@ def test_missing_picture_is_skipped_and_named(make_folder):
     ("text", "message"),
     [
         ("path,emotion\na.png,happy\n", r"line 1: column 'label' is missing; found 'path', 'emotion'"),
+        ("path,label,Label\na.png,happy,sad\n", r"line 1: column 'label' occurs twice"),
+        ("path,label,age,age\na.png,happy,1,2\n", r"line 1: column 'age' occurs twice"),
         ("", r"labels\.csv: is empty; expected .* the columns \('path', 'label'\)"),
     ],
 )

@@ -175,6 +175,21 @@ def test_what_cannot_work_is_said_before_anything_is_written(faceless_folder, tm
             prepare(corpus, out)
 
 
+@pytest.mark.parametrize(
+    ("runner", "options", "message"),
+    [
+        ("NoRunner", [], "Beam cannot use 'NoRunner' as a runner"),
+        (None, ["--x=1"], "received the option --x=1 of a Beam runner, and no runner"),
+        ("DirectRunner", ["x"], "received 'x' as an option of DirectRunner; expected it as --name=value"),
+    ],
+)
+def test_runners_and_options_that_are_none(faceless_folder, tmp_path, runner, options, message):
+    pytest.importorskip("apache_beam")
+    corpus = corpora.read("folder", faceless_folder)
+    with pytest.raises(InputError, match=message):
+        prepare(corpus, tmp_path / "out", runner=runner, runner_options=options)
+
+
 def test_the_largest_face_counts(faceless_folder):
     sample = corpora.read("folder", faceless_folder).samples[0]
 
