@@ -32,12 +32,15 @@ def export_saved_model(model, directory, clip_frames=None):
     Of a `VideoEmotion`:
 
     - `serving_default` and `serve_video`: `frames`, string `(batch, frames)` of encoded face crops, padded with `""`,
-      and `lengths`, int32 `(batch,)` → as above, and `attention`, float32 `(batch, frames)`.
+      and `lengths`, int32 `(batch,)`, from 1 to `frames` → as above, and `attention`, float32 `(batch, frames)`. What
+      is behind a clip's length is not looked at. A length out of that range, and an empty or undecodable string within
+      it, are an `InvalidArgumentError` (gRPC's INVALID_ARGUMENT, REST's 400) for the whole batch.
     - `serve_tensor`: `frames`, float32 `(batch, frames, height, width, channels)`, and `lengths` → the same.
-    - `serve_stream`: `image`, string `(batch,)`, the next frame of every stream, and the state of the streams →
-      the answer so far, `attention` over the latest frames, and the next state. The state is in the client's hands: it
-      sends back every output whose name begins with `state_`, and zeros for a stream's first frame. An IRNN adds its
-      inputs up, so a client starts anew with zeros when a stream has become longer than the clips that were trained on.
+    - `serve_stream`: `image`, string `(batch,)`, the next frame of every stream, none of them empty, and the state of
+      the streams → the answer so far, `attention` over the latest frames, and the next state. The state is in the
+      client's hands: it sends back every output whose name begins with `state_`, and zeros for a stream's first frame.
+      An IRNN adds its inputs up, so a client starts anew with zeros when a stream has become longer than the clips that
+      were trained on.
     - `serve_examples`: `examples`, string `(batch,)` of serialized clips, see `fer_keras.corpora.clip_examples` →
       `classes` and `scores`, as above.
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from fer_keras.corpora.clip_examples import parse_clip_examples
 from fer_keras.faces.decode import decode_faces
+from fer_keras.layers.frame_mask import mask_of_lengths
 
 STREAM_WINDOW = 32
 """How many of the latest frames the attention of `serve_stream` looks back over."""
@@ -35,13 +36,12 @@ def add_video_signatures(archive, model, named, clip_frames=None):
         return {**named(keras.ops.softmax(answers["logits"])), "attention": answers["attention"]}
 
     def serve_video(frames, lengths, landmarks=None):
-        faces = _decode(tf.reshape(frames, (-1,)), face)
-        faces = tf.reshape(faces, tf.concat([tf.shape(frames), face], axis=0))
+        faces = _decode(frames, mask_of_lengths(frames, lengths), face)
         return serve_tensor(faces, lengths, *([] if landmarks is None else [landmarks]))
 
     def serve_stream(image, state_window, state_count, *rest):
         recurrent, more = list(rest[: len(states)]), rest[len(states) :]
-        faces = _decode(image, face)
+        faces = tf.cast(decode_faces(image, *face), tf.float32)
         if more:
             faces = {"face": faces, **dict(zip(("landmarks", "reference"), more, strict=False))}
         state = {"recurrent": recurrent, "window": state_window, "count": state_count}
@@ -80,8 +80,11 @@ def add_video_signatures(archive, model, named, clip_frames=None):
     archive.add_endpoint("serve_examples", serve_examples, [tf.TensorSpec([None], tf.string, name="examples")])
 
 
-def _decode(encoded, face):
-    """Faces of encoded crops; an empty string, as in padding, gives a black one."""
-    blank = tf.io.encode_png(tf.zeros((1, 1, 1), tf.uint8))
-    encoded = tf.where(tf.strings.length(encoded) > 0, encoded, blank)
-    return tf.cast(decode_faces(encoded, *face), tf.float32)
+def _decode(frames, mask, face):
+    """Faces of encoded crops, `(batch, frames, height, width, channels)`; what does not count is black, not decoded."""
+    absent = tf.reshape(tf.where(mask & (tf.strings.length(frames) == 0))[:1], (-1,))
+    message = "frames must not be empty within a clip's length. Received: clip and frame, from 0"
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=tf.size(absent) == 0, data=[message, absent])]):
+        encoded = tf.where(mask, frames, tf.io.encode_png(tf.zeros((1, 1, 1), tf.uint8)))
+    faces = tf.cast(decode_faces(tf.reshape(encoded, (-1,)), *face), tf.float32)
+    return tf.reshape(faces, tf.concat([tf.shape(frames), face], axis=0))

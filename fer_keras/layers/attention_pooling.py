@@ -16,12 +16,19 @@ class AttentionPooling(keras.layers.Layer):
     random V would grow with the square of the states and leave all weight on one frame. Masked frames weigh exactly 0,
     whatever they hold; a sequence without any unmasked frame gives zeros.
 
+    States that are never negative and add up, as an IRNN's, make the scores grow fast in training too: all entries of V
+    are pulled to the same side, and a few steps of Adam can leave all weight on the first frame or the last, where no
+    gradient brings it back. With `scaled` the scores are `a_i = cᵀ V h_i / (√d r²)`, where r is the root mean square of
+    the norms of the sequence's unmasked states (the learned query is not divided by r): they neither grow with the
+    states nor with d.
+
     Scores, weights and sum are computed in float32 at least, for scores overflow in float16.
 
     Args:
         query: `"last"` for the last unmasked state, or `"learned"` for one vector, the same for every sequence.
         return_weights: bool, whether to return the weights as well.
         kernel_initializer: initial V, a Keras initializer for shape `(d, d)`.
+        scaled: bool, whether scores are scaled as above; the paper's are not.
         **kwargs: passed to `keras.layers.Layer`.
 
     Call arguments:
@@ -47,13 +54,14 @@ class AttentionPooling(keras.layers.Layer):
         - Ge et al., Facial expression recognition based on deep learning, CMPB 2022, equations 8 and 9.
     """
 
-    def __init__(self, query="last", return_weights=False, kernel_initializer="zeros", **kwargs):
+    def __init__(self, query="last", return_weights=False, kernel_initializer="zeros", scaled=False, **kwargs):
         super().__init__(**kwargs)
         if query not in ("last", "learned"):
             raise ValueError(f'`query` must be "last" or "learned". Received: query={query!r}')
         self.query = query
         self.return_weights = bool(return_weights)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.scaled = bool(scaled)
         self.supports_masking = True
 
     def build(self, sequences_shape):
@@ -80,14 +88,21 @@ class AttentionPooling(keras.layers.Layer):
         mask = ops.ones(ops.shape(states)[:2], "bool") if mask is None else frame_mask(self, mask, sequences)
         states = ops.where(mask[..., None], states, 0)  # NaN in the padding times weight 0 is NaN
 
+        keys = states
+        if self.scaled:
+            count = ops.sum(ops.cast(mask, dtype), axis=1)
+            mean_square = tf.math.divide_no_nan(ops.sum(ops.square(states), axis=(1, 2)), count)
+            keys = states * ops.rsqrt(ops.maximum(mean_square, 1e-12))[:, None, None]
+            kernel = kernel * states.shape[-1] ** -0.5
+
         if self.query == "last":
-            positions = ops.arange(ops.shape(states)[1], dtype="int32")
+            positions = ops.arange(ops.shape(keys)[1], dtype="int32")
             last = tf.reduce_max(tf.where(mask, positions, 0), axis=1, keepdims=True)
-            query = ops.sum(ops.where((positions == last)[..., None], states, 0), axis=1)
+            query = ops.sum(ops.where((positions == last)[..., None], keys, 0), axis=1)
         else:
             query = ops.cast(self.query_vector, dtype)
 
-        scores = ops.sum(states * ops.matmul(query, kernel)[:, None], axis=-1)
+        scores = ops.sum(keys * ops.matmul(query, kernel)[:, None], axis=-1)
         # TensorFlow's own: Keras's refuse an empty batch.
         scores = tf.where(mask, scores, tf.reduce_min(scores, axis=1, keepdims=True))
         likelihoods = ops.exp(scores - tf.stop_gradient(tf.reduce_max(scores, axis=1, keepdims=True)))
@@ -113,4 +128,5 @@ class AttentionPooling(keras.layers.Layer):
             "query": self.query,
             "return_weights": self.return_weights,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "scaled": self.scaled,
         }

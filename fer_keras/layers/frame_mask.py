@@ -1,6 +1,7 @@
 """Which frames of padded sequences count, and checks of sequences and masks."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from fer_keras.layers.arguments import fits
@@ -16,15 +17,55 @@ class FrameMask(keras.layers.Layer):
 
     Returns:
         A bool tensor of shape `(batch, frames)`, true for frames that count.
+
+    Raises:
+        ValueError: see `mask_of_lengths`.
+        tf.errors.InvalidArgumentError: likewise.
     """
 
     def call(self, sequences, lengths):
         """Returns the mask."""
-        return ops.arange(ops.shape(sequences)[1], dtype="int32") < ops.cast(lengths, "int32")[:, None]
+        return mask_of_lengths(sequences, lengths)
 
     def compute_output_spec(self, sequences, lengths):
         """Returns the shape and type of the mask."""
         return keras.KerasTensor(sequences.shape[:2], "bool")
+
+
+def mask_of_lengths(sequences, lengths):
+    """Makes the mask of padded sequences, and refuses lengths that are none of theirs.
+
+    Args:
+        sequences: tensor of shape `(batch, frames, ...)`.
+        lengths: int tensor of shape `(batch,)`, how many frames count, from the first: 1 to `frames`.
+
+    Returns:
+        A bool tensor of shape `(batch, frames)`, true for frames that count.
+
+    Raises:
+        ValueError: the lengths are no whole numbers, not one a sequence, or out of their range.
+        tf.errors.InvalidArgumentError: the same in a graph, where only its run shows it. XLA has no assertions: there
+            a length beyond the frames counts as their number, and a sequence without a frame gives zeros.
+    """
+    lengths, expected = ops.convert_to_tensor(lengths), tuple(sequences.shape[:1])
+    if not lengths.dtype.is_integer or not fits(tuple(lengths.shape), expected):
+        raise ValueError(
+            f"`lengths` must be whole numbers of shape (batch,), {expected} for these sequences. "
+            f"Received: {lengths.dtype.name} of shape {tuple(lengths.shape)}"
+        )
+    lengths, frames = ops.cast(lengths, "int32"), ops.shape(sequences)[1]
+    low, high = tf.reduce_min(lengths), tf.reduce_max(lengths)
+    # Of no sequence at all the least is above the greatest, and both are in range.
+    is_right = (low >= 1) & (high <= frames) & (tf.shape(lengths)[0] == tf.shape(sequences)[0])
+    message = "lengths must be from 1 to the number of frames, one a clip. Received: least, greatest and frames"
+    if tf.executing_eagerly():
+        if not is_right:
+            raise ValueError(f"{message} {int(low)}, {int(high)} and {int(frames)}")
+    else:
+        check = tf.raw_ops.Assert(condition=is_right, data=[message, low, high, frames])
+        with tf.control_dependencies([check]):
+            lengths = tf.identity(lengths)
+    return ops.arange(frames, dtype="int32") < lengths[:, None]
 
 
 def require_sequences(layer, shape):

@@ -4,6 +4,8 @@ import keras
 from keras import ops
 
 from fer_keras.layers import IRNN, AttentionPooling, FrameEncoder, FrameMask, FramePooling
+from fer_keras.layers.arguments import fits
+from fer_keras.layers.frame_mask import mask_of_lengths
 from fer_keras.models.alexnet_emotion import AlexNetEmotion, alexnet_emotion_backbone
 from fer_keras.models.joint_supervision import JointSupervision
 
@@ -33,18 +35,22 @@ class VideoEmotion(JointSupervision):
         metric_loss: see `JointSupervision`.
         metric_weight: see `JointSupervision`.
         head: see `JointSupervision`.
+        scaled_attention: bool, whether attention's scores are scaled, see `AttentionPooling`; the paper's are not.
         **kwargs: passed to `keras.Model`.
 
     Call arguments:
         inputs: dict of `frames`, raw pixels 0-255 of aligned faces, `(batch, frames, height, width, channels)`;
-            `lengths`, int `(batch,)`, how many of the frames count, from the first; and with an encoder that takes
-            landmarks `landmarks`, `(batch, frames, 68, 2)` in [0, 1] of the crop, zeros where none were found.
+            `lengths`, int `(batch,)`, how many of the frames count, from the first, 1 to `frames`; and with an encoder
+            that takes landmarks `landmarks`, `(batch, frames, 68, 2)` in [0, 1] of the crop, zeros where none were
+            found.
 
     Returns:
         Logits, float32 `(batch, K)`.
 
     Raises:
         ValueError: an argument is none of its values, or the parts do not fit together.
+        tf.errors.InvalidArgumentError: from `fit`, `evaluate` and `predict`, lengths are out of their range, see
+            `fer_keras.layers.FrameMask`.
 
     Example:
     >>> frame_model = AlexNetEmotion.from_preset("alexnet_emotion_fer2013")
@@ -69,15 +75,18 @@ class VideoEmotion(JointSupervision):
         metric_loss=None,
         metric_weight=0.01,
         head=None,
+        scaled_attention=False,
         **kwargs,
     ):
         for name, value, known in (("recurrence", recurrence, RECURRENCES), ("pooling", pooling, POOLINGS)):
             if value not in known:
                 raise ValueError(f"`{name}` must be one of {', '.join(known)}. Received: {name}={value!r}")
-        if not getattr(encoder, "inputs", None) or len(encoder.output_shape) != 2:
+        shapes = _input_shapes(encoder)
+        if len(shapes.get("face", ())) != 3 or None in shapes["face"] or len(encoder.output_shape) != 2:
             raise ValueError(
-                "`encoder` must be a functional model from faces to features of shape (n, d). "
-                f"Received: {encoder} with outputs {getattr(encoder, 'output_shape', None)}"
+                "`encoder` must be a functional or Sequential model from faces, (n, height, width, channels), to "
+                f"features of shape (n, d). Received: {encoder} from {shapes or 'unknown shapes'} to "
+                f"{getattr(encoder, 'output_shape', None)}"
             )
         self._options = {
             "recurrence": recurrence,
@@ -85,8 +94,9 @@ class VideoEmotion(JointSupervision):
             "units": units,
             "dropout": dropout,
             "fine_tune": bool(fine_tune),
+            "scaled_attention": bool(scaled_attention),
         }
-        temporal = _temporal(encoder.output_shape[-1], recurrence, pooling, units, dropout)
+        temporal = _temporal(encoder.output_shape[-1], recurrence, pooling, units, dropout, scaled_attention)
         super().__init__(_backbone(encoder, temporal), label_names, metric_loss, metric_weight, head, **kwargs)
         encoder.trainable = bool(fine_tune)
 
@@ -95,7 +105,8 @@ class VideoEmotion(JointSupervision):
         """Makes a video model around a trained model of single faces, which is copied.
 
         Args:
-            model: a `JointSupervision`, such as an `AlexNetEmotion`.
+            model: a `JointSupervision` of single faces, such as an `AlexNetEmotion`. Of any other Keras model from
+                faces to features of shape `(n, d)` take `VideoEmotion(model, label_names)`.
             label_names: names of the clips' classes; by default the model's.
             angle_reference: what the angles of the key-point angle map are compared with, where the model has one:
                 `"training"`, the mean of the faces that it was trained on, as it learnt; or `"first"`, the first frame
@@ -106,8 +117,13 @@ class VideoEmotion(JointSupervision):
             A `VideoEmotion` with an untrained temporal part.
 
         Raises:
-            ValueError: `angle_reference="first"` for a model that has no angle map.
+            ValueError: the model is none of single faces, or has no angle map for `angle_reference="first"`.
         """
+        if not isinstance(model, JointSupervision) or isinstance(model, VideoEmotion):
+            raise ValueError(
+                "`model` must be a JointSupervision of single faces, such as an AlexNetEmotion; of another Keras model "
+                f"from faces to features take VideoEmotion(model, label_names). Received: {model}"
+            )
         if angle_reference not in ("training", "first"):
             raise ValueError(f'`angle_reference` must be "training" or "first". Received: {angle_reference!r}')
         if angle_reference == "training":
@@ -155,10 +171,22 @@ class VideoEmotion(JointSupervision):
         Returns:
             A dict of `logits`, float32 `(batch, K)`, and `attention`, float32 `(batch, frames)`, weights in [0, 1] that
             sum to 1; 0 beyond a clip's length.
+
+        Raises:
+            ValueError: an input is missing or of another shape, or lengths are out of their range.
+            tf.errors.InvalidArgumentError: lengths are, in a graph.
         """
-        frames, lengths = ops.convert_to_tensor(inputs["frames"]), ops.convert_to_tensor(inputs["lengths"])
-        mask = ops.arange(ops.shape(frames)[1]) < ops.cast(lengths, "int32")[:, None]
-        more = [ops.convert_to_tensor(inputs["landmarks"])] if self.takes_landmarks else []
+        tensors = {}
+        for tensor in self.backbone.inputs:
+            if tensor.name not in inputs:
+                raise ValueError(f"inputs must have `{tensor.name}`. Received: {', '.join(inputs) or 'none'}")
+            tensors[tensor.name] = ops.convert_to_tensor(inputs[tensor.name])
+            shape = tuple(tensors[tensor.name].shape)
+            if not fits(shape, tuple(tensor.shape)) or 0 in shape:
+                raise ValueError(f"`{tensor.name}` must be of shape {tuple(tensor.shape)}. Received: shape {shape}")
+        frames, lengths = tensors["frames"], tensors["lengths"]
+        mask = mask_of_lengths(frames, lengths)
+        more = [tensors["landmarks"]] if self.takes_landmarks else []
         features = self.backbone.get_layer("frame_encoder")(frames, mask, *more)
         logits, attention = self.classify_features(features, lengths)
         return {"logits": logits, "attention": attention}
@@ -184,6 +212,9 @@ class VideoEmotion(JointSupervision):
 
         Returns:
             A pair of logits, float32 `(batch, K)`, and attention, float32 `(batch, frames)`.
+
+        Raises:
+            ValueError: lengths are not one a clip, or out of their range.
         """
         inputs = {"features": ops.convert_to_tensor(features), "lengths": ops.convert_to_tensor(lengths)}
         answers = self.temporal(inputs, training=False)
@@ -256,7 +287,7 @@ class VideoEmotion(JointSupervision):
         return super().from_config({**config, "encoder": keras.saving.deserialize_keras_object(config["encoder"])})
 
 
-def _temporal(dimension, recurrence, pooling, units, dropout):
+def _temporal(dimension, recurrence, pooling, units, dropout, scaled_attention):
     """Functional model from features and lengths to the clip's feature and the frames' weights."""
     layers = keras.layers
     features = keras.Input((None, dimension), name="features")
@@ -269,7 +300,7 @@ def _temporal(dimension, recurrence, pooling, units, dropout):
         options = {"recurrent_bound": 1.0} if recurrence == "irnn" else {}
         states = kind(units, return_sequences=True, name="recurrence", **options)(states, mask=mask)
     if pooling == "attention":
-        pool = AttentionPooling(return_weights=True, name="pooling")
+        pool = AttentionPooling(return_weights=True, scaled=scaled_attention, name="pooling")
     else:
         pool = FramePooling(pooling, name="pooling")
     feature, attention = pool(states, mask=mask)
@@ -279,12 +310,19 @@ def _temporal(dimension, recurrence, pooling, units, dropout):
     )
 
 
+def _input_shapes(encoder):
+    """The shapes of what an encoder takes, without the batch, by name; a single input is the `face`."""
+    tensors = getattr(encoder, "inputs", None) or ()
+    if len(tensors) == 1:
+        return {"face": tuple(tensors[0].shape[1:])}
+    return {tensor.name: tuple(tensor.shape[1:]) for tensor in tensors}
+
+
 def _backbone(encoder, temporal):
     """Functional model from frames and lengths to the clip's feature."""
-    shapes = {tensor.name: tensor.shape[1:] for tensor in encoder.inputs}
-    face = shapes.get("face", encoder.inputs[0].shape[1:])
+    shapes = _input_shapes(encoder)
     inputs = {
-        "frames": keras.Input((None, *face), name="frames"),
+        "frames": keras.Input((None, *shapes["face"]), name="frames"),
         "lengths": keras.Input((), dtype="int32", name="lengths"),
     }
     if "landmarks" in shapes:

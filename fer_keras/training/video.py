@@ -11,7 +11,7 @@ from fer_keras.augmentation import AugmentationStrength
 from fer_keras.corpora.clip_batches import clip_batches
 from fer_keras.errors import InputError
 from fer_keras.layers import IslandLoss
-from fer_keras.models import VideoEmotion
+from fer_keras.models import JointSupervision, VideoEmotion
 from fer_keras.models.baselines.recipe import StopAtNaN
 from fer_keras.models.preset import load_preset
 from fer_keras.models.video_emotion import POOLINGS, RECURRENCES
@@ -40,6 +40,7 @@ class VideoConfig:
         sampling: `"uniform"`, `"apex"` or `"all"`, see `fer_keras.corpora.clip_set.ClipSet.sample`.
         recurrence: see `fer_keras.models.VideoEmotion`.
         pooling: see `fer_keras.models.VideoEmotion`.
+        scaled_attention: see `fer_keras.models.VideoEmotion`.
         units: see `fer_keras.models.VideoEmotion`.
         dropout: see `fer_keras.models.VideoEmotion`.
         metric_weight: λ, weight of the improved Island loss on the clips' features; 0 for softmax alone.
@@ -62,6 +63,7 @@ class VideoConfig:
     sampling: str = "uniform"
     recurrence: str = "irnn"
     pooling: str = "attention"
+    scaled_attention: bool = False
     units: int = 128
     dropout: float = 0.3
     metric_weight: float = 0.0
@@ -102,9 +104,31 @@ class VideoConfig:
             raise InputError("patience stops single-frame trainings alone; leave encoder.patience at 0")
 
     @property
+    def parts(self):
+        """The parts of a training in their order, pairs of a name and a number of epochs."""
+        encoder = [] if self.frame_model else [("encoder", self.encoder.epochs)]
+        tuning = [("fine-tuning", self.fine_tune_epochs)] if self.fine_tune_epochs else []
+        return [*encoder, ("clips", self.epochs), *tuning]
+
+    @property
     def total_epochs(self):
         """Passes of all parts together, for a progress bar."""
-        return (0 if self.frame_model else self.encoder.epochs) + self.epochs + self.fine_tune_epochs
+        return sum(epochs for _, epochs in self.parts)
+
+    def part_of(self, epoch):
+        """Where in its part of the training an epoch is.
+
+        Args:
+            epoch: int, counted from 0 over all parts.
+
+        Returns:
+            A triple of the part's name, the epoch within it, from 1, and the number of its epochs.
+        """
+        parts = self.parts
+        while epoch >= parts[0][1]:
+            epoch -= parts.pop(0)[1]
+        name, epochs = parts[0]
+        return name, epoch + 1, epochs
 
     def of_fold(self, fold):
         """The configuration of one fold of a cross-validation."""
@@ -156,6 +180,19 @@ def train_video(clips, config, test=None, checkpoint_dir=None, callbacks=()):
     return model
 
 
+def check_frame_model(config):
+    """Says, before anything long, whether the frame model of a configuration is there and fits.
+
+    Args:
+        config: `VideoConfig`; one without a frame model is right.
+
+    Raises:
+        InputError: there is no model, it reads clips, or it takes faces of another shape than the configuration's.
+    """
+    if config.frame_model:
+        _load_frame_model(config, (config.encoder.image_size, config.encoder.image_size, config.encoder.channels))
+
+
 def build_video(frame_model, label_names, config):
     """Builds the model of a configuration around a model of single faces, with a random temporal part.
 
@@ -172,6 +209,7 @@ def build_video(frame_model, label_names, config):
         label_names,
         recurrence=config.recurrence,
         pooling=config.pooling,
+        scaled_attention=config.scaled_attention,
         units=config.units,
         dropout=config.dropout,
         fine_tune=config.fine_tune_epochs > 0,
@@ -220,15 +258,7 @@ def encode_clips(model, clips, batch_size=256):
 def _frame_model(clips, config, directory, callbacks):
     """The trained model of single faces, and how many epochs its training took."""
     if config.frame_model:
-        model, _ = load_preset(config.frame_model)
-        if isinstance(model, VideoEmotion):
-            raise InputError(f"{config.frame_model}: holds a model of clips; expected one of single faces")
-        if model.face_shape != clips.images.shape[1:]:
-            raise InputError(
-                f"{config.frame_model}: takes faces of shape {model.face_shape}; "
-                f"the clips have {tuple(clips.images.shape[1:])}, see encoder.image_size and encoder.channels"
-            )
-        return model, 0
+        return _load_frame_model(config, clips.images.shape[1:]), 0
     encoder = dataclasses.replace(config.encoder, seed=config.seed)
     folder = directory / "encoder" if directory else None
     if folder and (folder / "model").exists():
@@ -237,6 +267,20 @@ def _frame_model(clips, config, directory, callbacks):
     if folder:
         model.save_to_preset(folder / "model")
     return model, encoder.epochs
+
+
+def _load_frame_model(config, face_shape):
+    """The frame model of a configuration; raises `InputError` unless it takes single faces of this shape."""
+    model, _ = load_preset(config.frame_model)
+    if isinstance(model, VideoEmotion) or not isinstance(model, JointSupervision):
+        what = "clips" if isinstance(model, VideoEmotion) else type(model).__name__
+        raise InputError(f"{config.frame_model}: holds a model of {what}; expected one of single faces")
+    if model.face_shape != tuple(face_shape):
+        raise InputError(
+            f"{config.frame_model}: takes faces of shape {model.face_shape}; "
+            f"the clips have {tuple(face_shape)}, see encoder.image_size and encoder.channels"
+        )
+    return model
 
 
 def _train_temporal_part(model, clips, config, test, callbacks):

@@ -67,6 +67,41 @@ def test_clips_get_the_model_s_answer(model, served, frames):
     np.testing.assert_allclose(tensors["probabilities"], probabilities, atol=1e-5)
 
 
+def test_what_is_behind_a_clip_is_not_looked_at(served, frames):
+    whole = encoded(frames).numpy()
+    expected = served["serve_video"](frames=tf.constant(whole), lengths=tf.constant(LENGTHS))
+    whole[1, 2:], whole[2, 1:] = b"no picture", whole[0, 0]
+    answer = served["serve_video"](frames=tf.constant(whole), lengths=tf.constant(LENGTHS))
+    np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        served["serve_video"](frames=tf.constant(whole), lengths=tf.constant([4, 3, 1]))
+
+
+@pytest.mark.parametrize("lengths", [[4, 2, 0], [4, -1, 1], [5, 2, 1]])
+def test_lengths_that_are_none_are_refused(served, frames, lengths):
+    clips = {"serve_video": encoded(frames), "serve_tensor": tf.constant(frames, tf.float32)}
+    for name, given in clips.items():
+        with pytest.raises(tf.errors.InvalidArgumentError, match="lengths must be from 1 to the number of frames"):
+            served[name](frames=given, lengths=tf.constant(lengths))
+
+
+def test_fewer_lengths_than_clips_are_refused(served, frames):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one a clip"):
+        served["serve_video"](frames=encoded(frames), lengths=tf.constant([1]))
+
+
+def test_an_empty_frame_is_refused(served, frames):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"must not be empty within a clip's length.*\[1 2\]"):
+        served["serve_video"](frames=encoded(frames), lengths=tf.constant([4, 3, 1]))
+    stream = served["serve_stream"]
+    specs = stream.structured_input_signature[1]
+    state = {
+        name: tf.zeros([1, *spec.shape[1:]], spec.dtype) for name, spec in specs.items() if name.startswith("state_")
+    }
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        stream(image=tf.constant([b""]), **state)
+
+
 def test_stream_by_the_client_s_state(model, served, frames):
     stream = served["serve_stream"]
     specs = stream.structured_input_signature[1]

@@ -13,7 +13,7 @@ from fer_keras.testing import check_gradient, check_layer
 QUERIES = ["last", "learned"]
 
 
-def slow_attention(sequences, kernel, query=None, mask=None):
+def slow_attention(sequences, kernel, query=None, mask=None, scaled=False):
     """Equations 8 and 9, one sequence at a time, over the frames that count alone."""
     features, weights = np.zeros(sequences.shape[::2]), np.zeros(sequences.shape[:2])
     for row, states in enumerate(sequences.astype("float64")):
@@ -22,6 +22,9 @@ def slow_attention(sequences, kernel, query=None, mask=None):
             continue
         c = states[frames[-1]] if query is None else query
         scores = np.array([c @ kernel @ states[t] for t in frames])
+        if scaled:
+            size = np.sqrt(np.mean([states[t] @ states[t] for t in frames]))
+            scores = scores / (np.sqrt(len(c)) * (size**2 if query is None else size))
         likelihoods = np.exp(scores - scores.max())
         for t, weight in zip(frames, likelihoods / likelihoods.sum(), strict=True):
             weights[row, t] = weight
@@ -41,17 +44,18 @@ def random_pooling(query, dimension, random, **options):
 @settings(max_examples=30, deadline=None)
 @given(
     query=st.sampled_from(QUERIES),
+    scaled=st.booleans(),
     shape=st.tuples(st.integers(1, 4), st.integers(1, 20), st.integers(1, 6)),
     share=st.floats(0, 1),
     seed=st.integers(0, 99),
 )
-def test_equals_equations_8_and_9(query, shape, share, seed):
+def test_equals_equations_8_and_9(query, scaled, shape, share, seed):
     random = np.random.default_rng(seed)
-    layer, kernel, vector = random_pooling(query, shape[-1], random)
+    layer, kernel, vector = random_pooling(query, shape[-1], random, scaled=scaled)
     sequences = random.normal(size=shape).astype("float32")
     for mask in (None, random.random(shape[:2]) < share):
         feature, weights = layer(sequences, mask=mask)
-        expected_feature, expected_weights = slow_attention(sequences, kernel, vector, mask)
+        expected_feature, expected_weights = slow_attention(sequences, kernel, vector, mask, scaled)
         np.testing.assert_allclose(weights, expected_weights, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(feature, expected_feature, rtol=1e-5, atol=1e-5)
         if mask is not None:
@@ -62,13 +66,14 @@ def test_equals_equations_8_and_9(query, shape, share, seed):
 @settings(max_examples=25, deadline=None)
 @given(
     query=st.sampled_from(QUERIES),
+    scaled=st.booleans(),
     padding=st.integers(1, 9),
     garbage=st.sampled_from([0.0, 1e30, -7.0, np.inf, np.nan]),
     seed=st.integers(0, 99),
 )
-def test_padding_changes_nothing(query, padding, garbage, seed):
+def test_padding_changes_nothing(query, scaled, padding, garbage, seed):
     random = np.random.default_rng(seed)
-    layer, *_ = random_pooling(query, 3, random)
+    layer, *_ = random_pooling(query, 3, random, scaled=scaled)
     sequences = random.normal(size=(2, 6, 3)).astype("float32")
     padded = np.concatenate([sequences, np.full((2, padding, 3), garbage, "float32")], axis=1)
     mask = np.broadcast_to(np.arange(6 + padding) < 6, (2, 6 + padding))
@@ -85,8 +90,9 @@ def test_padding_changes_nothing(query, padding, garbage, seed):
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_all_masked_gives_zeros_and_finite_gradients(query):
-    layer, *_ = random_pooling(query, 3, np.random.default_rng(0))
+@pytest.mark.parametrize("scaled", [False, True])
+def test_all_masked_gives_zeros_and_finite_gradients(query, scaled):
+    layer, *_ = random_pooling(query, 3, np.random.default_rng(0), scaled=scaled)
     sequences = tf.constant(np.random.default_rng(1).normal(size=(2, 5, 3)), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(sequences)
@@ -99,10 +105,10 @@ def test_all_masked_gives_zeros_and_finite_gradients(query):
 
 
 @pytest.mark.parametrize("query", QUERIES)
-@pytest.mark.parametrize("masked", [False, True])
-def test_gradients_of_inputs_and_weights(query, masked):
+@pytest.mark.parametrize(("masked", "scaled"), [(False, False), (True, False), (False, True)])
+def test_gradients_of_inputs_and_weights(query, masked, scaled):
     random = np.random.default_rng(2)
-    layer, kernel, vector = random_pooling(query, 3, random, dtype="float64")
+    layer, kernel, vector = random_pooling(query, 3, random, dtype="float64", scaled=scaled)
     mask = np.array([[True, True, False, True, False], [False] * 5]) if masked else None
 
     def function(sequences, *values):
@@ -116,6 +122,30 @@ def test_gradients_of_inputs_and_weights(query, masked):
 def test_starts_as_the_mean():
     sequences = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
     np.testing.assert_allclose(AttentionPooling()(sequences), sequences.mean(axis=1), rtol=1e-5, atol=1e-6)
+
+
+def test_scaled_scores_do_not_grow_with_the_states():
+    random = np.random.default_rng(0)
+    layer, *_ = random_pooling("last", 5, random, scaled=True)
+    sequences = random.normal(size=(2, 6, 5)).astype("float32")
+    _, weights = layer(sequences)
+    for factor in (1e-3, 1e3):
+        np.testing.assert_allclose(layer(factor * sequences)[1], weights, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("scaled", "greatest"), [(False, 0.99), (True, 0.3)])
+def test_a_few_steps_on_states_that_add_up(scaled, greatest):
+    """What leaves all weight on one frame, and that scaled scores do not."""
+    random = np.random.default_rng(0)
+    steps = np.maximum(random.normal(size=(32, 16, 64)), 0).astype("float32")
+    states, labels = np.cumsum(steps, axis=1), random.integers(0, 3, 32)
+    inputs = keras.Input((None, 64))
+    feature, weights = AttentionPooling(return_weights=True, scaled=scaled)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3)(feature))
+    model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(states, labels, epochs=5, batch_size=16, verbose=0)
+    shown = keras.Model(inputs, weights).predict(states, verbose=0).max(axis=1).mean()
+    assert (shown > greatest) if not scaled else (shown < greatest)
 
 
 @pytest.mark.slow
@@ -148,11 +178,13 @@ def test_large_states_do_not_overflow_in_float16(policy):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("query", QUERIES)
-def test_contract(query):
+@pytest.mark.parametrize(("query", "scaled"), [("last", False), ("learned", True)])
+def test_contract(query, scaled):
     random = np.random.default_rng(3)
     initializer = keras.initializers.RandomNormal(stddev=0.3, seed=1)
-    factory = functools.partial(AttentionPooling, query, return_weights=True, kernel_initializer=initializer)
+    factory = functools.partial(
+        AttentionPooling, query, return_weights=True, kernel_initializer=initializer, scaled=scaled
+    )
     check_layer(factory, random.normal(size=(4, 7, 3)))
 
 

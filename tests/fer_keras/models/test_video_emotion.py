@@ -4,6 +4,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -76,9 +77,12 @@ def model_of_all_examples():
     return new_model()
 
 
-@pytest.mark.parametrize(("recurrence", "pooling"), KINDS)
-def test_stream_answers_as_the_clip_so_far(recurrence, pooling):
-    model, inputs = new_model(recurrence, pooling), clips(count=2, frames=7)
+@pytest.mark.parametrize(
+    ("recurrence", "pooling", "options"),
+    [*((*kind, {}) for kind in KINDS), ("irnn", "attention", {"scaled_attention": True})],
+)
+def test_stream_answers_as_the_clip_so_far(recurrence, pooling, options):
+    model, inputs = new_model(recurrence, pooling, **options), clips(count=2, frames=7)
     features = keras.ops.convert_to_numpy(model.encode(inputs["frames"].reshape(-1, 8, 8, 1))).reshape(2, 7, 6)
     state = model.initial_state(2, window=7)
     for frame in range(7):
@@ -149,10 +153,16 @@ def test_contract(recurrence, pooling):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"recurrence": "gru", "pooling": "mean"}, {"recurrence": "none", "fine_tune": True}, {"units": 7}],
+    [
+        {},
+        {"recurrence": "gru", "pooling": "mean"},
+        {"recurrence": "none", "fine_tune": True},
+        {"units": 7, "scaled_attention": True},
+    ],
 )
 def test_config_round_trip(options):
     model = VideoEmotion(small_encoder(), NAMES, **options)
+    assert getattr(model.temporal.get_layer("pooling"), "scaled", False) == options.get("scaled_attention", False)
     again = VideoEmotion.from_config(json.loads(json.dumps(model.get_config())))
     assert again._options == model._options
     assert (again.face_shape, again.takes_landmarks, again.label_names) == ((8, 8, 1), False, NAMES)
@@ -175,6 +185,55 @@ def test_from_frame_model_copies(tmp_path):
     again, about = load_preset(tmp_path / "preset")
     assert isinstance(again, VideoEmotion)
     assert about["corpus"] == "mmi"
+
+
+def test_a_model_saved_before_there_were_scaled_scores():
+    config = json.loads(json.dumps(new_model().get_config()))
+    del config["scaled_attention"]
+    assert not VideoEmotion.from_config(config).temporal.get_layer("pooling").scaled
+
+
+WRONG_LENGTHS = [[0, 3], [-1, 3], [2, 6], [3], [1, 2, 3]]
+
+
+@pytest.mark.parametrize("lengths", [*WRONG_LENGTHS, [1.0, 2.0], [[1], [2]]])
+def test_lengths_that_are_none(lengths):
+    model, frames = model_of_all_examples(), clips(count=2)["frames"]
+    with pytest.raises(ValueError, match="lengths"):
+        model.attend({"frames": frames, "lengths": np.array(lengths)})
+    with pytest.raises(ValueError, match="lengths"):
+        model.classify_features(np.zeros((2, 5, 6), "float32"), np.array(lengths))
+
+
+@pytest.mark.parametrize("lengths", WRONG_LENGTHS[:3])
+def test_lengths_that_are_none_in_a_graph(lengths):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="lengths must be from 1 to the number of frames"):
+        model_of_all_examples().predict({**clips(count=2), "lengths": np.array(lengths)}, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, r"inputs must have `frames`. Received: none"),
+        ({"frames": np.zeros((2, 5, 8, 8, 1))}, r"inputs must have `lengths`. Received: frames"),
+        ({"frames": np.zeros((2, 0, 8, 8, 1)), "lengths": [1, 1]}, r"`frames` must be of shape .*\(2, 0, 8, 8, 1\)"),
+        ({"frames": np.zeros((2, 5, 9, 8, 1)), "lengths": [1, 1]}, r"`frames` must be of shape .*\(2, 5, 9, 8, 1\)"),
+        ({"frames": np.zeros((2, 8, 8, 1)), "lengths": [1, 1]}, r"`frames` must be of shape"),
+    ],
+)
+def test_inputs_that_are_none(inputs, message):
+    with pytest.raises(ValueError, match=message):
+        model_of_all_examples().attend(inputs)
+
+
+def test_frame_models_that_are_none():
+    sequential = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(6)])
+    for model in (new_model(), sequential, "alexnet_emotion_fer2013"):
+        with pytest.raises(ValueError, match=r"`model` must be a JointSupervision of single faces"):
+            VideoEmotion.from_frame_model(model)
+    assert VideoEmotion(sequential, NAMES, units=5).predict(clips(), verbose=0).shape == (6, 3)
+    with pytest.raises(ValueError, match="functional or Sequential model from faces"):
+        VideoEmotion(keras.Sequential([keras.Input((8,)), keras.layers.Dense(6)]), NAMES)
 
 
 def test_bad_arguments():
