@@ -248,7 +248,8 @@ def train(
         _print_cross_validation(results, corpus, config.seed)
     console.print(f"Model, trained on all subjects: [bold]{escape(out / 'model')}[/]", soft_wrap=True)
     console.print(f"Figures: {escape(out / 'results.json')}", soft_wrap=True)
-    console.print(f"Next: fer-keras predict --model {escape(out)} IMAGE", soft_wrap=True)
+    what = "CLIP" if task == "video" else "IMAGE"
+    console.print(f"Next: fer-keras predict --model {escape(out)} {what}", soft_wrap=True)
     console.print(f"      fer-keras export --model {escape(out)}", soft_wrap=True)
 
 
@@ -389,16 +390,16 @@ def evaluate(
     figures = evaluate_model(classifier, faces)
     _print_manifest(manifest)
     unknown = [label for label in manifest["faces_by_label"] if label not in classifier.label_names]
+    unit = "clips" if video else "faces"
     if unknown:
-        console.print(f"[yellow]Measured on {len(faces)} of them: the model does not know {', '.join(unknown)}.[/]")
+        console.print(f"[yellow]Measured on {len(faces)} {unit}: the model does not know {', '.join(unknown)}.[/]")
     seen = sorted(set(faces.subjects) & set(about.get("subjects", ())))
     if seen and about.get("corpus") == corpus:
         console.print(
             f"[yellow]The model was trained on {len(seen)} of these {len(set(faces.subjects))} subjects: "
             "these figures do not tell how it does on new people.[/]"
         )
-    unit = "clips" if video else "faces"
-    _print_figures(figures, f"{corpus}, {len(faces)} {unit} of {len(set(faces.subjects))} subjects, no folds")
+    _print_figures(figures, f"{corpus}, {len(faces)} {unit} of {len(set(faces.subjects))} subjects, no folds", unit)
     _print_confusion(figures["frame"]["confusion"], classifier.label_names)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -634,7 +635,7 @@ def _video_config(file, chosen, of_faces):
     import dataclasses
 
     from fer_keras.training.config_file import read_config
-    from fer_keras.training.video import VideoConfig
+    from fer_keras.training.video import VideoConfig, check_frame_model
 
     for name in ("soft_labels", "patience", "threshold"):
         if of_faces.pop(name):
@@ -644,7 +645,9 @@ def _video_config(file, chosen, of_faces):
     chosen["encoder"] = dataclasses.replace(
         config.encoder, **{name: value for name, value in encoder.items() if value is not None}
     )
-    return dataclasses.replace(config, **{name: value for name, value in chosen.items() if value is not None})
+    config = dataclasses.replace(config, **{name: value for name, value in chosen.items() if value is not None})
+    check_frame_model(config)
+    return config
 
 
 def _faces_to_check(classifier, model, corpus, data, needed):
@@ -697,12 +700,15 @@ def _print_manifest(manifest, out=None):
         console.print(f"Records: {escape(out)}", soft_wrap=True)
 
 
+_LEVELS = {"faces": {"frame": "frame", "sequence": "sequence"}, "clips": {"clip": "sequence"}}
+"""What figures are of, by what was answered: a clip is its own sequence."""
+
+
 def _print_cross_validation(results, corpus, seed):
     from rich.table import Table
 
-    table = Table(
-        "fold", "subjects", "faces", "accuracy", "UAR", "macro F1", title="Tested on subjects never trained on"
-    )
+    unit = "clips" if "clips" in results["manifest"] else "faces"
+    table = Table("fold", "subjects", unit, "accuracy", "UAR", "macro F1", title="Tested on subjects never trained on")
     for fold, figures in enumerate(results["cross_validation"]["folds"]):
         frame = figures["frame"]
         table.add_row(
@@ -714,8 +720,8 @@ def _print_cross_validation(results, corpus, seed):
     console.print(table)
     mean, std = results["cross_validation"]["mean"], results["cross_validation"]["std"]
     confidence = results["cross_validation"]["pooled"]["confidence"]
-    for level in ("frame", "sequence"):
-        margin = f"{level:>8}: "
+    for said, level in _LEVELS[unit].items():
+        margin = f"{said:>8}: "
         for title, name in (("accuracy", "accuracy"), ("UAR", "uar"), ("macro F1", "macro_f1")):
             low, high = confidence[level][name]["low"], confidence[level][name]["high"]
             console.print(
@@ -725,7 +731,7 @@ def _print_cross_validation(results, corpus, seed):
             margin = " " * len(margin)
     folds = len(results["subjects_by_fold"])
     console.print(f"          ({corpus}, {folds} subject-wise folds, seed {seed}, mean ± std over folds;")
-    console.print("          intervals of the figures over all test faces together)")
+    console.print(f"          intervals of the figures over all test {unit} together)")
     _print_confusion(results["cross_validation"]["pooled"]["frame"]["confusion"], results["label_names"])
 
 
@@ -793,10 +799,12 @@ def _print_timeline(timeline, name, most=12):
     """Prints the faces of a clip as a table, what is missing, and the speed."""
     from rich.table import Table
 
+    from fer_keras.plural import count
+
     has_times = timeline.seconds is not None
     length = f", {timeline.duration:.1f} s" if has_times else ""
     rest = f" (every {timeline.every})" if timeline.every > 1 else ""
-    console.print(f"[bold]{name}[/]: {len(timeline.frames)} frames{rest}{length}", soft_wrap=True)
+    console.print(f"[bold]{name}[/]: {count(len(timeline.frames), 'frame')}{rest}{length}", soft_wrap=True)
     summaries = timeline.summaries()
     table = Table("face", "frames", *(["seconds"] if has_times else []), "seen in", "expression", "probabilities")
     for one in sorted(sorted(summaries, key=lambda one: -one["frames_seen"])[:most], key=lambda one: one["track"]):
@@ -804,7 +812,7 @@ def _print_timeline(timeline, name, most=12):
         table.add_row(
             *(str(one["track"]), f"{first}-{last}"),
             *([f"{timeline.at(first):.2f}-{timeline.at(last):.2f}"] if has_times else []),
-            *(f"{one['frames_seen']} frames", one["label"], _listed(one["probabilities"])),
+            *(count(one["frames_seen"], "frame"), one["label"], _listed(one["probabilities"])),
         )
     if summaries:
         console.print(table)
@@ -817,13 +825,14 @@ def _print_timeline(timeline, name, most=12):
     _print_some([f"no face: {stretch}" for stretch in stretches])
     _print_some([f"no picture: frame {number}: {problem}" for number, problem in timeline.problems.items()])
     if timeline.missing:
-        console.print(f"[yellow]decoding ended {timeline.missing} frames before the end that the file states[/]")
+        missing = count(timeline.missing, "frame")
+        console.print(f"[yellow]decoding ended {missing} before the end that the file states[/]")
     speed = f"{len(timeline.frames) / timeline.work:.0f} frames a second"
     if has_times:
         factor = timeline.duration / timeline.work
         console.print(f"{timeline.duration:.1f} s of video in {timeline.work:.1f} s: {factor:.2g} × real time, {speed}")
     else:
-        console.print(f"{len(timeline.frames)} frames in {timeline.work:.1f} s: {speed}")
+        console.print(f"{count(len(timeline.frames), 'frame')} in {timeline.work:.1f} s: {speed}")
 
 
 def _print_some(lines, most=5):
@@ -855,11 +864,11 @@ def _print_trials(rows, objective, most=10):
         console.print(f"[yellow]failed:[/] {len(failed)} trials, the last: {escape(reason)}", soft_wrap=True)
 
 
-def _print_figures(figures, protocol):
-    for level in ("frame", "sequence"):
+def _print_figures(figures, protocol, unit):
+    for said, level in _LEVELS[unit].items():
         one = figures[level]
         console.print(
-            f"[bold]{level:>8}: accuracy {one['accuracy']:.3f}, UAR {one['uar']:.3f}, macro F1 {one['macro_f1']:.3f}[/]"
+            f"[bold]{said:>8}: accuracy {one['accuracy']:.3f}, UAR {one['uar']:.3f}, macro F1 {one['macro_f1']:.3f}[/]"
         )
     console.print(f"          ({protocol})")
 
