@@ -83,7 +83,7 @@ class Recognizer:
         """
         if not isinstance(image, np.ndarray):
             image = read_image(image)
-        elif image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+        elif image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or not image.size:
             raise InputError(
                 f"expected a picture as uint8 (height, width, 3); received {image.dtype} of shape {image.shape}"
             )

@@ -65,7 +65,7 @@ def test_the_library_imports_neither_tfx_nor_the_server():
 
 def test_imports_within_the_library_go_downwards():
     order = [
-        ("errors", "emotions", "landmarks", "console", "json_file", "report"),
+        ("errors", "emotions", "landmarks", "console", "json_file", "plural", "report"),
         ("layers", "losses", "corpora", "faces", "occlusion", "augmentation"),
         ("models",),
         ("training", "evaluation", "explain", "export", "recognizer", "testing", "video"),

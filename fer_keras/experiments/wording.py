@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fer_keras.plural import count as count
+
 
 def short(title):
     """A title, or a sentence with titles, without the name that all groups share."""
@@ -32,11 +34,6 @@ def thousands(count):
 def p_value(value):
     """A p-value."""
     return "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def count(number, noun):
-    """A number and its noun."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def join(names):

@@ -16,13 +16,15 @@ from fer_keras.video.palette import class_colours
 FORMATS = {".mp4": "mp4v", ".avi": "MJPG"}
 """The endings that a copy may have, with their codecs: MPEG-4 Visual, or Motion JPEG, larger and played anywhere."""
 
+_GREY = (90, 90, 90)
+
 
 class AnnotatedVideo:
     """Writes an annotated copy, frame by frame; it appears whole or not at all.
 
     To be used in `with`: the file is written aside and gets its name when all went well. All frames are of the first
     one's size, less a last odd row or column; a frame of another size is scaled to fit, black around it. A frame
-    without a picture is black and says so. Sound is not copied.
+    without a picture is black and says so; one without a face says that. Sound is not copied.
 
     Args:
         path: the file to write, `.mp4` or `.avi`; what it held is replaced.
@@ -105,7 +107,7 @@ class AnnotatedVideo:
 
 
 def annotate(image, faces):
-    """Draws boxes, labels and probabilities on a frame.
+    """Draws boxes, labels and probabilities on a frame, or writes that there is no face.
 
     Args:
         image: uint8 array of shape `(height, width, 3)`, RGB.
@@ -118,6 +120,8 @@ def annotate(image, faces):
     height, width = picture.shape[:2]
     unit = min(height, width) / 480
     thick = max(2, round(2 * unit))
+    if not faces:
+        _write_tag(picture, "no face", (0, height, height), _GREY, unit)
     for track, box, label, probability in faces:
         colour = tuple(int(class_colours([label])[label][place : place + 2], 16) for place in (1, 3, 5))
         left, top, right, bottom = (round(float(edge)) for edge in box)
@@ -156,5 +160,5 @@ def fit(picture, width, height):
 
 def _no_picture(width, height):
     picture = np.zeros((height, width, 3), np.uint8)
-    _write_tag(picture, "no picture", (0, height, height), (90, 90, 90), min(height, width) / 480)
+    _write_tag(picture, "no picture", (0, height, height), _GREY, min(height, width) / 480)
     return picture

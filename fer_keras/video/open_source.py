@@ -1,5 +1,6 @@
 """From what a person names to frames: a file, a folder or the number of a webcam."""
 
+import numbers
 import os
 
 from fer_keras.errors import InputError
@@ -22,10 +23,15 @@ def open_source(source):
         A `FrameSource`: `ClipFrames`, `FolderFrames` or `CameraFrames`.
 
     Raises:
-        InputError: there is no such source, or it holds no frame.
+        InputError: it is of another type, there is no such source, or it holds no frame.
     """
-    if isinstance(source, int):
-        return CameraFrames(source)
+    if isinstance(source, numbers.Integral) and not isinstance(source, bool):
+        return CameraFrames(int(source))
+    if not isinstance(source, (str, bytes, os.PathLike)):
+        raise InputError(
+            f"received {type(source).__name__}; expected the path of a video file or of a folder of frames, or the "
+            "number of a webcam (frames in memory are for a Stream)"
+        )
     if os.path.isdir(source):
         return FolderFrames(source)
     if not os.path.lexists(source):

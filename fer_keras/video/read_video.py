@@ -61,11 +61,11 @@ def read_video(
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise InputError(f"received {name}={value!r}; expected a number of frames, 1 or more")
     if max_seconds is not None and not max_seconds > 0:
-        raise InputError(f"received max_seconds={max_seconds}; expected seconds above 0")
+        raise InputError(f"received {max_seconds} seconds to read up to; expected more than 0")
     reader = FrameReader(recognizer, window, max_gap)
     with contextlib.closing(open_source(source)) as frames, contextlib.ExitStack() as stack:
         if max_seconds is not None and not frames.has_times:
-            raise InputError(f"{frames.name}: its frames have no times, so that max_seconds cannot be told")
+            raise InputError(f"{frames.name}: its frames have no times, so that it cannot be read up to some seconds")
         copy = annotate and stack.enter_context(AnnotatedVideo(annotate, (frames.fps or NOMINAL_FPS) / every))
         total = _total(frames.frame_count, every, max_frames)
         chosen = _Chosen(frames, every, max_frames, max_seconds)
@@ -85,7 +85,7 @@ def read_video(
                 on_progress(len(numbers), total)
         if len(problems) == len(numbers):
             reason = f"; the first: {next(iter(problems.values()))}" if problems else ""
-            raise InputError(f"{frames.name}: none of its {len(numbers)} frames can be read{reason}")
+            raise InputError(f"{frames.name}: no frame of {len(numbers)} can be read{reason}")
         return Timeline(
             source=frames.name,
             label_names=tuple(recognizer.model.label_names),

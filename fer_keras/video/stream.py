@@ -78,7 +78,11 @@ class Stream:
             InputError: the image has another form, or the time is before the last one.
         """
         if image is not None and (
-            not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3
+            not isinstance(image, np.ndarray)
+            or image.dtype != np.uint8
+            or image.ndim != 3
+            or image.shape[-1] != 3
+            or not image.size
         ):
             form = f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
             raise InputError(f"expected a frame as uint8 (height, width, 3); received {form}")

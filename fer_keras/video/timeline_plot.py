@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 from fer_keras.errors import InputError
+from fer_keras.plural import count
 from fer_keras.report.extra import import_extra
 from fer_keras.video.palette import class_colours
 
@@ -22,8 +23,8 @@ _INK, _FAINT, _GAP = "#1f2937", "#c3c9d1", "#e5e7eb"
 def plot_timeline(timeline, path):
     """Draws the probabilities of every face over time, and the weights of its frames where the model has attention.
 
-    Stretches in which a face was out of sight, or in which nobody was seen, are shaded, those without a picture
-    hatched. Of a long clip each point is the mean over neighbouring frames.
+    In every face's panel the frames in which this face was not seen are shaded, and those without a picture hatched. Of
+    a long clip each point is the mean over neighbouring frames.
 
     Args:
         timeline: a `Timeline`.
@@ -124,9 +125,8 @@ def _draw_probabilities(axes, timeline, track, clock, named):
         )
         axes.plot(at, values[:, index], **look, marker="o" if len(track.frames) <= 3 else None, markersize=4)
     _shade(axes, timeline, track, clock)
-    probability = float(track.answer.max())
-    title = f"face {track.number}: {track.label}, probability {probability:.2f} over {len(track.frames)} frames"
-    axes.set_title(title, fontsize=10.5, loc="left")
+    answered = f"{track.label}, probability {float(track.answer.max()):.2f} over {count(len(track.frames), 'frame')}"
+    axes.set_title(f"face {track.number}: {answered}", fontsize=10.5, loc="left")
     axes.set(ylim=(-0.02, 1.02), yticks=[0, 0.5, 1], ylabel="probability")
     axes.grid(axis="y", color=_GAP, linewidth=0.7)
     axes.set_axisbelow(True)
@@ -163,12 +163,8 @@ def _with_gaps(timeline, track, clock, values):
 
 
 def _shade(axes, timeline, track, clock):
-    """Shades the frames in which a face was out of sight or nobody was seen."""
-    seen = np.unique(np.concatenate([one.frames for one in timeline.tracks])) if timeline.tracks else np.zeros(0)
-    hidden = ~np.isin(timeline.frames, seen)
-    if track is not None:
-        inside = (timeline.frames >= track.frames[0]) & (timeline.frames <= track.frames[-1])
-        hidden |= inside & ~np.isin(timeline.frames, track.frames)
+    """Shades the frames in which a face was not seen; without a face, all."""
+    hidden = ~np.isin(timeline.frames, () if track is None else track.frames)
     unreadable = np.isin(timeline.frames, list(timeline.problems))
     for mask, hatch in ((hidden & ~unreadable, None), (unreadable, "////")):
         edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
@@ -191,7 +187,8 @@ def _legend(timeline, named, tracks):
     ]
     if tracks and len(named) < len(timeline.label_names):
         handles.append(Line2D([], [], color=_FAINT, linewidth=0.9, label="other classes"))
-    if timeline.gaps or any(summary["frames_missed"] for summary in timeline.summaries()):
+    readable = len(timeline.frames) - len(timeline.problems)
+    if not tracks or any(len(track.frames) < readable for track in tracks):
         handles.append(Patch(facecolor=_GAP, label="not seen"))
     if timeline.problems:
         handles.append(Patch(facecolor=_GAP, edgecolor=_FAINT, hatch="////", label="no picture"))

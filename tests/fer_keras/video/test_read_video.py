@@ -75,7 +75,7 @@ def test_every_max_frames_and_max_seconds(painted, film, write_clip):
         ({"every": 0}, "received every=0; expected a number of frames"),
         ({"max_frames": 0}, "received max_frames=0"),
         ({"max_frames": 2.5}, "received max_frames=2.5"),
-        ({"max_seconds": 0}, "received max_seconds=0; expected seconds above 0"),
+        ({"max_seconds": 0}, "received 0 seconds to read up to; expected more than 0"),
         ({"window": 0}, "received window=0"),
         ({"max_gap": -1}, "received max_gap=-1"),
         ({"annotate": "copy.gif"}, r"copy\.gif: expected an annotated copy to end in \.mp4 or \.avi"),
@@ -90,8 +90,22 @@ def test_a_folder_has_no_seconds(painted, film, write_folder):
     folder = write_folder(film)
     assert painted.read_video(folder).seconds is None
     assert painted.read_video(folder).duration is None
-    with pytest.raises(InputError, match="frames have no times, so that max_seconds cannot be told"):
+    with pytest.raises(InputError, match="frames have no times, so that it cannot be read up to some seconds"):
         painted.read_video(folder, max_seconds=1)
+
+
+@pytest.mark.parametrize("source", [None, True, 1.5, np.zeros((0, 8, 8, 3), np.uint8), ["a.mp4"]])
+def test_what_is_no_source(painted, source):
+    with pytest.raises(InputError, match=f"received {type(source).__name__}; expected the path of a video file"):
+        painted.read_video(source)
+
+
+def test_empty_pictures(painted):
+    for shape in ((0, 8, 3), (8, 0, 3), (0, 0, 3)):
+        empty = np.zeros(shape, np.uint8)
+        for read in (painted, painted.stream().push):
+            with pytest.raises(InputError, match=r"expected a (picture|frame) as uint8 \(height, width, 3\); received"):
+                read(empty)
 
 
 def test_a_clip_that_cannot_be_decoded(painted, film, write_clip, tmp_path):
@@ -120,7 +134,7 @@ def test_no_frame(painted, tmp_path):
 
 
 def test_no_picture_that_can_be_read(painted, write_folder, tmp_path):
-    with pytest.raises(InputError, match=r"frames: none of its 2 frames can be read; the first: .*f0\.png: is not"):
+    with pytest.raises(InputError, match=r"frames: no frame of 2 can be read; the first: .*f0\.png: is not"):
         painted.read_video(write_folder([None, None]), annotate=tmp_path / "copy.mp4")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["frames"]
 

@@ -87,6 +87,36 @@ def test_means_of_a_long_clip_leave_gaps_out(tmp_path):
     np.testing.assert_allclose(at, (np.arange(400) * 2 + 0.5) / 25)
 
 
+def test_not_seen_is_said_of_each_face(timeline):
+    from fer_keras.video.timeline_plot import _Clock, _shade
+
+    class Panel:
+        def __init__(self):
+            self.spans = []
+
+        def axvspan(self, start, stop, hatch, **look):
+            self.spans.append((round(start * 25 + 0.5), round(stop * 25 - 0.5), hatch))
+
+    expected = {
+        1: [(2, 2, None), (6, 7, None), (3, 3, "////")],
+        2: [(0, 2, None), (7, 7, None), (3, 3, "////")],  # the other face's frames too
+        None: [(0, 2, None), (4, 7, None), (3, 3, "////")],
+    }
+    for track in (*timeline.tracks, None):
+        panel = Panel()
+        _shade(panel, timeline, track, _Clock(timeline))
+        assert panel.spans == expected[track and track.number]
+
+
+def test_the_legend_names_what_is_shaded(tmp_path):
+    plot_timeline(make_timeline([make_track(1, range(8)), make_track(2, [7])]), tmp_path / "two.svg")
+    drawn = (tmp_path / "two.svg").read_text()
+    assert "<!-- not seen" in drawn
+    assert "over 1 frame -->" in drawn
+    plot_timeline(make_timeline([make_track(1, range(8))]), tmp_path / "one.svg")
+    assert "<!-- not seen" not in (tmp_path / "one.svg").read_text()
+
+
 def test_other_endings_and_no_matplotlib(timeline, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"film\.pdf: expected a plot to end in \.png or \.svg"):
         plot_timeline(timeline, tmp_path / "film.pdf")
