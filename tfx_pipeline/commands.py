@@ -1,5 +1,6 @@
 """The sub-command `pipeline` of `fer-keras`."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Annotated
@@ -39,8 +40,17 @@ def run(
         float, typer.Option(help="Least accuracy on the test fold for the model to be pushed.")
     ] = 0.5,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training faces, or clips.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation [0].")] = None,
     task: Annotated[str, typer.Option(help="static: a model of single faces; video: one of whole clips.")] = "static",
+    frame_model: Annotated[
+        str | None, typer.Option(help="video: preset that frames' features come from; else one is trained.")
+    ] = None,
+    encoder_epochs: Annotated[int | None, typer.Option(help="video: passes over single frames, where it is.")] = None,
+    frames: Annotated[int | None, typer.Option(help="video: frames of a clip at most [16].")] = None,
+    sampling: Annotated[str | None, typer.Option(help="video: uniform or all.")] = None,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="Configuration of the training as JSON; options given here win.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop if any picture cannot be used.")] = False,
 ):
     """Train, evaluate and push a model with TFX on this machine.
@@ -57,7 +67,9 @@ def run(
 
     from tfx_pipeline.run_local import PipelineError, run_local
 
-    config = _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, epochs, seed, task, strict)
+    of_clips = {"frame_model": frame_model, "encoder_epochs": encoder_epochs, "frames": frames, "sampling": sampling}
+    training = _training(task, config_file, {"epochs": epochs, "seed": seed}, of_clips)
+    config = _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, training, strict)
     # A terminal of its own: the process's standard output belongs to the libraries while they run.
     with os.fdopen(os.dup(1), "w") as terminal:
         console = Console(file=terminal, highlight=False)
@@ -73,15 +85,35 @@ def run(
         raise typer.Exit(NOT_BLESSED)
 
 
-def _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, epochs, seed, task, strict):
-    from fer_keras import corpora
+def _training(task, file, chosen, of_clips):
+    """The configuration of a training, from a file and from options; `None` is an option that was not given."""
+    from fer_keras.training.config_file import read_config
     from fer_keras.training.static import StaticConfig
-    from fer_keras.training.video import VideoConfig
-    from tfx_pipeline.config import PipelineConfig
+    from fer_keras.training.video import VideoConfig, check_frame_model
 
     tasks = {"static": StaticConfig, "video": VideoConfig}
     if task not in tasks:
         raise InputError(f"--task {task}: expected {' or '.join(tasks)}")
+    chosen, of_clips = (
+        {name: value for name, value in options.items() if value is not None} for options in (chosen, of_clips)
+    )
+    if of_clips and task != "video":
+        raise InputError(f"--{next(iter(of_clips)).replace('_', '-')} is for --task video")
+    training = tasks[task](**(read_config(file, tasks[task]) if file else {}))
+    if "encoder_epochs" in of_clips:
+        of_clips["encoder"] = dataclasses.replace(training.encoder, epochs=of_clips.pop("encoder_epochs"))
+    training = dataclasses.replace(training, **chosen, **of_clips)
+    if task == "video":
+        check_frame_model(training)
+        if training.frame_model and Path(training.frame_model).exists():  # not a name: the Trainer may run elsewhere
+            training = dataclasses.replace(training, frame_model=str(Path(training.frame_model).absolute()))
+    return training
+
+
+def _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, training, strict):
+    from fer_keras import corpora
+    from fer_keras.training.video import VideoConfig
+    from tfx_pipeline.config import PipelineConfig
 
     held = {child.name for child in out.iterdir()} if out.is_dir() else set()
     if held - {"corpus"} and not held & {"logs", "metadata.sqlite"}:
@@ -96,9 +128,9 @@ def _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, 
     if push_to.exists() and not push_to.is_dir():
         raise InputError(f"--push-to {push_to}: is a file; expected a folder for the served versions")
     # Read once before TFX is loaded: what is wrong with the corpus or the folds shows at once.
-    found = corpora.read(corpus, data, wanted, strict=strict, **({"peak_frames": None} if task == "video" else {}))
+    whole = {"peak_frames": None} if isinstance(training, VideoConfig) else {}
+    found = corpora.read(corpus, data, wanted, strict=strict, **whole)
     corpora.assign_folds(found.subjects, folds)
-    training = tasks[task](seed=seed, **({} if epochs is None else {"epochs": epochs}))
     return PipelineConfig(
         corpus=corpus,
         data_dir=data,

@@ -41,10 +41,11 @@ def run_fn(fn_args):
     every = -(-config.total_epochs // _LINES)
 
     def log_epoch(epoch, logs):
-        if (epoch + 1) % every == 0 or epoch + 1 == config.total_epochs:
+        part, number, epochs = config.part_of(epoch) if video else ("", epoch + 1, config.total_epochs)
+        if number % every == 0 or number == epochs:
             _log.info(
-                "epoch %d of %d: loss %.3f, accuracy %.3f in training",
-                *(epoch + 1, config.total_epochs, logs["loss"], logs["accuracy"]),
+                "%sepoch %d of %d: loss %.3f, accuracy %.3f in training",
+                *(part and f"{part}, ", number, epochs, logs["loss"], logs["accuracy"]),
             )
 
     read, train = (read_transformed_clips, train_video) if video else (read_transformed, train_static)

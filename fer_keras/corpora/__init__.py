@@ -111,6 +111,9 @@ def read(name, directory, labels=None, where=None, strict=False, **options):
         raise InputError(f"{directory}: no such folder; expected the folder of a corpus ({name})")
     known = inspect.signature(CORPORA[name]).parameters
     unknown = set(options) - (set(known) - {"directory", "skips"})
+    if "peak_frames" in unknown and options["peak_frames"] is None:
+        clips = [other for other, reader in CORPORA.items() if "peak_frames" in inspect.signature(reader).parameters]
+        raise InputError(f"{name} is a corpus of single pictures; expected one of clips: {', '.join(clips)}")
     if unknown:
         raise InputError(f"the reader of {name} has no option {min(unknown)!r}")
     skips = SkipLog(strict)
