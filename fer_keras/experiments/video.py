@@ -89,12 +89,16 @@ def run_video_experiment(
         and every seed's `pooled` figures; and `apex`, see `attention_at_apex`, for every variant with attention.
 
     Raises:
-        InputError: the corpus or the folder cannot be used, or a variant is unknown.
+        InputError: the corpus, the folder or the preset cannot be used, or a variant is unknown.
     """
     unknown = set(names or ()) - set(VARIANTS)
     if unknown:
         raise InputError(f"unknown variant {min(unknown)!r}; expected some of {', '.join(VARIANTS)}")
     names = [name for name in VARIANTS if names is None or name in names]
+    if not names:
+        raise InputError(f"no variant is named; expected some of {', '.join(VARIANTS)}")
+    if pretrained:
+        load_preset(pretrained)  # a wrong one is noticed before anything is drawn, prepared or claimed
     if quick:
         folds, seeds = 2, 1
     epochs = epochs or (QUICK["epochs"] if quick else EPOCHS)
@@ -236,9 +240,10 @@ def _summarize(runs):
             "histories": [one.get("histories", []) for one in of_seeds],
         }
         if rows:
+            common = min(len(accuracy), len(first))  # some variants have one seed only
             test = corrected_t_test(
-                accuracy.ravel(),
-                first[: len(accuracy)].ravel(),
+                accuracy[:common].ravel(),
+                first[:common].ravel(),
                 test_to_train=1 / (accuracy.shape[1] - 1),
                 names=(titles[name], rows[0]["title"]),
             )

@@ -5,12 +5,14 @@ import io
 import os
 import pathlib
 import re
+import textwrap
 
 from fer_keras.report.extra import import_extra
 
 INK = "#010203"
 """Drawn in this colour, text and lines take the page's own, so that figures read on light and on dark."""
 
+_LETTERS_AN_INCH = 9  # of a title, at most
 _LONG = 7  # sections; a page of more begins with a list of them
 
 
@@ -112,7 +114,11 @@ def draw(plot, width=7.0, height=3.2):
     }
     with matplotlib.rc_context(style):
         canvas = Canvas(figsize=(width, height), layout="constrained")
-        plot(canvas.add_subplot())
+        axes = canvas.add_subplot()
+        plot(axes)
+        # What is wider than the figure would be cut off at both sides.
+        lines = [textwrap.fill(line, int(_LETTERS_AN_INCH * width)) for line in axes.get_title().split("\n")]
+        axes.title.set_text("\n".join(lines))
         drawn = io.StringIO()
         nothing_about_it = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         canvas.savefig(drawn, format="svg", transparent=True, metadata=nothing_about_it)

@@ -8,7 +8,7 @@ from fer_keras import corpora
 from fer_keras.corpora.clip_set import ClipSet
 from fer_keras.errors import InputError
 from fer_keras.experiments.film_strip import draw_film_strip
-from fer_keras.experiments.video import VARIANTS, attention_at_apex, run_video_experiment
+from fer_keras.experiments.video import VARIANTS, _summarize, attention_at_apex, run_video_experiment
 from fer_keras.experiments.video_report import write_video_report
 from fer_keras.faces.image import decode_image
 
@@ -92,6 +92,27 @@ def test_variants_on_the_same_folds_a_report_and_again_without_work(tiny_mmi, tm
     assert json.loads(json.dumps(again)) == json.loads(json.dumps(results))
 
 
-def test_unknown_variant(tmp_path):
-    with pytest.raises(InputError, match="unknown variant 'transformer'"):
-        run_video_experiment("synthetic_mmi", tmp_path / "corpus", tmp_path, names=["transformer"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"names": ["transformer"]}, "unknown variant 'transformer'"),
+        ({"names": []}, "no variant is named; expected some of attention, last"),
+        ({"pretrained": "no_such_preset"}, "no_such_preset: no model found"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_drawn(options, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        run_video_experiment("synthetic_mmi", tmp_path / "out" / "corpus", tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_variant_of_one_seed_is_compared_on_that_seed():
+    def run(*accuracies):
+        folds = [{"sequence": {"accuracy": one, "uar": one}} for one in accuracies]
+        pooled = {"sequence": {}, "confidence": {"sequence": {"accuracy": {}}}}
+        return {"folds": folds, "pooled": pooled}
+
+    seeds = [{"fine_tuned": run(0.5, 0.7), "single_frames": run(0.4, 0.5)}, {"single_frames": run(0.9, 0.9)}]
+    first, frames = _summarize(seeds)
+    assert (first["seeds"], frames["seeds"]) == (1, 2)
+    assert frames["against"]["difference"] == pytest.approx(0.45 - 0.6)
