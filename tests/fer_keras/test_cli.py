@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -410,13 +411,37 @@ def test_train_and_evaluate_on_clips(run, tiny_mmi, tmp_path):
     status, out, err = run("train", *command)
     assert status == 0, err
     assert "clips of" in out
+    assert re.search(r"clip: accuracy 0\.\d+ ± ", out)
+    assert not re.search("(frame|sequence): accuracy", out)
+    assert "intervals of the figures over all test clips together" in out
+    assert re.search(r"predict --model .*run CLIP\n", out)
     model, about = load_preset(tmp_path / "run")
     assert isinstance(model, VideoEmotion)
     assert about["config"]["frames"] == 4
     status, out, err = run("evaluate", "--model", tmp_path / "run", *data)
     assert status == 0, err
-    assert "the model does not know" in out
+    assert re.search(r"Measured on \d+ clips: the model does not know", out)
+    assert "clip: accuracy" in out
     assert "The model was trained on" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--frame-model", "nothing"], "nothing: no model found"),
+        (
+            ["--frame-model", "alexnet_emotion_fer2013", "--image-size", "32"],
+            "takes faces of shape (48, 48, 1); the clips have (32, 32, 1)",
+        ),
+    ],
+)
+def test_a_wrong_frame_model_is_noticed_before_anything_is_drawn(run, tmp_path, arguments, message):
+    status, _, err = run(
+        *("train", "--task", "video", "--corpus", "synthetic_mmi", "--out", tmp_path / "run", *arguments)
+    )
+    assert (status, len(err.splitlines())) == (1, 1)
+    assert message in err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -429,6 +454,7 @@ def test_train_and_evaluate_on_clips(run, tiny_mmi, tmp_path):
         (["--task", "restoration", "--layer-rate", "conv*=0"], "--layer-rate is for --task static or video"),
         (["--task", "restoration", "--occluders", "hat"], "occluders must be some of sunglasses"),
         (["--task", "audio"], "--task audio: expected static, video, restoration"),
+        (["--task", "video"], "folder is a corpus of single pictures; expected one of clips: ck_plus, mmi, oulu_casia"),
     ],
 )
 def test_options_of_another_task_are_refused(run, folder, tmp_path, arguments, message):

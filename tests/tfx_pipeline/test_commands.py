@@ -1,3 +1,4 @@
+import dataclasses
 import pathlib
 import types
 
@@ -5,6 +6,8 @@ import pytest
 import typer.testing
 
 from fer_keras.errors import InputError
+from fer_keras.training.static import StaticConfig
+from fer_keras.training.video import VideoConfig
 from tfx_pipeline import run_local
 from tfx_pipeline.commands import app
 
@@ -23,12 +26,41 @@ def test_help_has_an_example():
         (["--corpus", "folder"], "--data is missing"),
         (["--corpus", "ck_plus", "--data", "/no/such"], "/no/such: no such folder"),
         (["--corpus", "nothing", "--data", "/no/such"], "unknown corpus"),
+        (["--task", "video", "--frame-model", "/no/such"], "/no/such: no model found"),
+        (["--frames", "4"], "--frames is for --task video"),
+        (["--config", "/no/such"], "/no/such: No such file"),
+        (["--task", "audio"], "--task audio: expected static or video"),
     ],
 )
 def test_bad_input_is_an_input_error(arguments, message, tmp_path):
     result = run(*arguments, "--out", tmp_path / "run")
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_and_file_of_a_training_on_clips(ck_plus, tmp_path, monkeypatch):
+    asked = []
+
+    def note(config, on_progress):
+        asked.append(config.training)
+        raise run_local.PipelineError("enough")
+
+    monkeypatch.setattr(run_local, "run_local", note)
+    file = tmp_path / "config.json"
+    file.write_text('{"units": 32, "frames": 9, "seed": 3, "encoder": {"epochs": 5, "width": 0.5}}')
+    command = ("--task", "video", "--corpus", "ck_plus", "--data", ck_plus, "--folds", 3, "--config", file)
+    run(*command, "--out", tmp_path / "one")
+    run(*command, "--out", tmp_path / "two", "--frames", 4, "--encoder-epochs", 2, "--sampling", "all", "--seed", 7)
+    run(*command, "--out", tmp_path / "three", "--frame-model", "alexnet_emotion_fer2013")
+    encoder = StaticConfig(epochs=5, width=0.5)
+    config = VideoConfig(units=32, frames=9, seed=3, encoder=encoder)
+    more = {"frames": 4, "seed": 7, "sampling": "all", "encoder": dataclasses.replace(encoder, epochs=2)}
+    assert asked == [
+        config,
+        dataclasses.replace(config, **more),
+        dataclasses.replace(config, frame_model="alexnet_emotion_fer2013"),
+    ]
 
 
 def test_more_folds_than_people(ck_plus, tmp_path):

@@ -11,7 +11,7 @@ from fer_keras.evaluation.cross_validation import cross_validate, load_fold, pre
 from fer_keras.models import AlexNetEmotion, VideoEmotion
 from fer_keras.training.config_file import read_config
 from fer_keras.training.static import StaticConfig
-from fer_keras.training.video import VideoConfig, encode_clips, peak_faces, train_video
+from fer_keras.training.video import VideoConfig, check_frame_model, encode_clips, peak_faces, train_video
 
 NAMES = ("neutral", "happiness")
 ENCODER = StaticConfig(width=0.25, epochs=2, batch_size=8, metric_weight=0.0)
@@ -168,6 +168,29 @@ def test_values_out_of_range(options, message):
         VideoConfig(**options)
 
 
+def test_epochs_are_counted_by_part():
+    config = VideoConfig(encoder=ENCODER, epochs=3, fine_tune_epochs=1)
+    assert config.total_epochs == 6
+    assert [config.part_of(epoch) for epoch in (0, 1, 2, 4, 5)] == [
+        ("encoder", 1, 2), ("encoder", 2, 2), ("clips", 1, 3), ("clips", 3, 3), ("fine-tuning", 1, 1),
+    ]  # fmt: skip
+    assert VideoConfig(frame_model="some", epochs=3).part_of(1) == ("clips", 2, 3)
+
+
+def test_frame_models_that_are_none(frame_model, tmp_path):
+    check_frame_model(config_of(frame_model))
+    check_frame_model(config_of(""))
+    VideoEmotion.from_frame_model(AlexNetEmotion(NAMES, width=0.25)).save_to_preset(tmp_path / "video")
+    smaller = VideoConfig(encoder=dataclasses.replace(ENCODER, image_size=32), frame_model=frame_model)
+    for config, message in (
+        (config_of(str(tmp_path / "none")), "no model found"),
+        (config_of(str(tmp_path / "video")), "holds a model of clips; expected one of single faces"),
+        (smaller, r"takes faces of shape \(48, 48, 1\); the clips have \(32, 32, 1\)"),
+    ):
+        with pytest.raises(InputError, match=message):
+            check_frame_model(config)
+
+
 def test_clips_that_cannot_be_trained_on(frame_model, tmp_path):
     clips = make_clips()
     with pytest.raises(InputError, match=r"at least 2 classes, received 8 clips of happiness"):
@@ -175,6 +198,3 @@ def test_clips_that_cannot_be_trained_on(frame_model, tmp_path):
     AlexNetEmotion(NAMES, width=0.25, channels=3).save_to_preset(tmp_path / "colour")
     with pytest.raises(InputError, match=r"takes faces of shape \(48, 48, 3\)"):
         train_video(clips, config_of(str(tmp_path / "colour")))
-    VideoEmotion.from_frame_model(AlexNetEmotion(NAMES, width=0.25)).save_to_preset(tmp_path / "video")
-    with pytest.raises(InputError, match="expected one of single faces"):
-        train_video(clips, config_of(str(tmp_path / "video")))
