@@ -20,7 +20,8 @@ from fer_keras.cli_options import (
     command_line,
     corpus_folder,
     escape,
-    split_labels,
+    print_remarks,
+    split_names,
     split_where,
 )
 from fer_keras.console import console, errors, load_libraries, native_stderr_aside
@@ -181,7 +182,7 @@ def train(
 ):
     """Cross-validate a recogniser over subject-wise folds, then train it on everyone; or train a restorer."""
     load_libraries()
-    from fer_keras.training.run import train_run
+    from fer_keras.training.run import check_folder, train_run
 
     shared = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     of_networks = {"image_size": image_size, "channels": channels, "width": width}
@@ -208,8 +209,8 @@ def train(
     }
     of_restorers = {
         "warm_up_epochs": warm_up_epochs,
-        "discriminators": [] if discriminators == "none" else split_labels(discriminators),
-        "occluders": split_labels(occluders),
+        "discriminators": [] if discriminators == "none" else split_names(discriminators, "--discriminators"),
+        "occluders": split_names(occluders, "--occluders"),
         "feature_model": feature_model,
     }
     others = {
@@ -232,6 +233,7 @@ def train(
         config = _video_config(config_file, {**shared, **of_clips}, of_faces)
     else:
         config = _config(config_file, {**shared, **of_faces})
+    check_folder(out, "restoration" if task == "restoration" else "train", resume)
     found = _read(corpus, data, labels, where, strict, out, **({"peak_frames": None} if task == "video" else {}))
     if task == "restoration":
         _train_restorer(found, out, config, folds, fold_rule, resume, grid_every, tensorboard)
@@ -242,10 +244,12 @@ def train(
             resume=resume,
             workers=workers,
             on_progress=progress,
+            command=command_line(),
         )
     _print_manifest(results["manifest"], out / "records")
     if folds:
         _print_cross_validation(results, corpus, config.seed)
+        print_remarks(results)
     console.print(f"Model, trained on all subjects: [bold]{escape(out / 'model')}[/]", soft_wrap=True)
     console.print(f"Figures: {escape(out / 'results.json')}", soft_wrap=True)
     what = "CLIP" if task == "video" else "IMAGE"
@@ -294,16 +298,19 @@ def tune(
     """Search for a better configuration of `train`, judged on held-out subjects."""
     load_libraries()
     from fer_keras.corpora.face_set import load_faces
-    from fer_keras.training.search import search, select_space
+    from fer_keras.training.search import check_search, search, select_space
+    from fer_keras.training.static import check_start
 
     if epochs is None and config_file is None:
         epochs = 30
     config = _config(config_file, {"seed": seed, "epochs": epochs})
-    space = select_space(config, parameters.split(",") if parameters else None)
+    space = select_space(config, split_names(parameters, "--parameters"))
+    check_search(trials, tuner, objective, validation_folds, validation_share)
     if (out / "search.json").exists() != resume:
         hint = "holds no search to resume; leave out --resume" if resume else "holds a search already; add --resume"
         raise InputError(f"{out}: {hint}, or choose another --out")
     found = _read(corpus, data, labels, where, strict, out)
+    check_start(found.label_names, config)
     manifest = _prepare(found, out / "records")
     faces = load_faces(manifest["shards"], found.label_names, config.image_size, config.channels)
     with Progress() as progress:
@@ -596,7 +603,7 @@ def _read(corpus, data, labels, where, strict, out, **options):
     from fer_keras import corpora
 
     data = corpus_folder(corpus, data, out)
-    return corpora.read(corpus, data, split_labels(labels), split_where(where), strict, **options)
+    return corpora.read(corpus, data, split_names(labels), split_where(where), strict, **options)
 
 
 def _layer_rates(pairs):
@@ -660,7 +667,12 @@ def _faces_to_check(classifier, model, corpus, data, needed):
         with tempfile.TemporaryDirectory() as records:
             _prepare(_read(corpus, data, None, None, False, Path(records)), Path(records))
             return representative_faces(classifier, records)
-    if data is None and not needed and not list(model.glob("records/*.tfrecord.gz")):
+    if data is None and not list(model.glob("records/*.tfrecord.gz")):
+        if needed:
+            raise InputError(
+                f"{model}: has no face records to calibrate on; expected --data, a folder that `fer-keras prepare` "
+                "wrote, or --corpus and --data"
+            )
         return None
     return representative_faces(classifier, model if data is None else data)
 
@@ -867,10 +879,14 @@ def _print_trials(rows, objective, most=10):
 def _print_figures(figures, protocol, unit):
     for said, level in _LEVELS[unit].items():
         one = figures[level]
+        ends = figures["confidence"][level]["accuracy"]
+        interval = "" if ends["low"] is None else f" (95 % CI by subject {ends['low']:.2f}-{ends['high']:.2f})"
         console.print(
-            f"[bold]{said:>8}: accuracy {one['accuracy']:.3f}, UAR {one['uar']:.3f}, macro F1 {one['macro_f1']:.3f}[/]"
+            f"[bold]{said:>8}: accuracy {one['accuracy']:.3f}{interval}, UAR {one['uar']:.3f}, "
+            f"macro F1 {one['macro_f1']:.3f}[/]"
         )
-    console.print(f"          ({protocol})")
+    console.print(f"          ({protocol};")
+    console.print("          UAR over the classes that occur, macro F1 over those that occur or were answered)")
 
 
 def _print_confusion(matrix, names):

@@ -17,7 +17,8 @@ from fer_keras.cli_options import (
     command_line,
     corpus_folder,
     escape,
-    split_labels,
+    print_remarks,
+    split_names,
     split_pairs,
     split_where,
 )
@@ -40,7 +41,7 @@ def table1(
     data: DataOption = None,
     out: OutOption = Path("runs/table1"),
     where: WhereOption = None,
-    folds: FoldsOption = 10,
+    folds: Annotated[int | None, typer.Option(min=2, help="Subject-wise folds [10; --quick 2].")] = None,
     epochs: EpochsOption = None,
     systems: Annotated[
         str | None, typer.Option(help="Only these, separated by commas: pre, softmax, il_cnn, ...")
@@ -62,7 +63,8 @@ def table1(
 
     with Progress() as progress:
         results, faces = run_table1(
-            *(corpus, corpus_folder(corpus, data, out), out, folds, epochs, seed, quick, split_labels(systems)),
+            *(corpus, corpus_folder(corpus, data, out, "table1", resume), out, folds, epochs, seed, quick),
+            names=split_names(systems, "--systems"),
             pretrained=pretrained or PRETRAINED,
             where=split_where(where),
             strict=strict,
@@ -104,9 +106,10 @@ def ablation(
 
     with Progress() as progress:
         summary = run_ablation(
-            *(corpus, corpus_folder(corpus, data, out), out, folds, epochs or EPOCHS, seeds, split_labels(variants)),
+            *(corpus, corpus_folder(corpus, data, out, "ablation", resume), out, folds, epochs or EPOCHS, seeds),
+            names=split_names(variants, "--variants"),
             pretrained=pretrained or PRETRAINED,
-            labels=split_labels(labels),
+            labels=split_names(labels),
             where=split_where(where),
             strict=strict,
             resume=resume,
@@ -115,6 +118,7 @@ def ablation(
             command=command_line(),
         )
     _print_ablation(summary)
+    print_remarks(summary)
     console.print(f"Figures: {escape(out / 'ablation.json')}", soft_wrap=True)
 
 
@@ -148,10 +152,20 @@ def video(
 
     with Progress() as progress:
         results, clips = run_video_experiment(
-            *(corpus, corpus_folder(corpus, data, out), out, folds, seeds, frames, epochs, encoder_epochs, quick),
-            names=split_labels(variants),
+            *(
+                corpus,
+                corpus_folder(corpus, data, out, "video", resume),
+                out,
+                folds,
+                seeds,
+                frames,
+                epochs,
+                encoder_epochs,
+                quick,
+            ),
+            names=split_names(variants, "--variants"),
             pretrained=pretrained,
-            labels=split_labels(labels),
+            labels=split_names(labels),
             where=split_where(where),
             strict=strict,
             resume=resume,
@@ -184,6 +198,12 @@ def occlusion(
         list[str] | None,
         typer.Option(metavar="CORPUS=DIR", help="Restorers learn from these open faces as well; may be repeated."),
     ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="What tests faces: occluders, drawn objects and blocks; or parts, black eyes, mouth, halves."
+        ),
+    ] = "occluders",
     real: Annotated[
         Path | None, typer.Option(help="Folder with a labels.csv of faces open and occluded, of other people.")
     ] = None,
@@ -208,13 +228,14 @@ def occlusion(
         raise InputError(f"{config_file}: {min(set(fields) & FIXED)} is the experiment's own; leave it out")
     with Progress() as progress:
         results, test = run_occlusion_experiment(
-            *(corpus, corpus_folder(corpus, data, out), out, folds, seeds, steps, quick),
+            *(corpus, corpus_folder(corpus, data, out, "occlusion", resume), out, folds, seeds, steps, quick),
             restorer=dataclasses.replace(RESTORER, **fields),
             pretrained=PRETRAINED if pretrained is None else pretrained,
             also=split_pairs(also, "--also", "CORPUS=DIR, such as folder=my_faces"),
+            protocol=protocol,
             real=real,
             real_where=split_where(real_where),
-            labels=split_labels(labels),
+            labels=split_names(labels),
             where=split_where(where),
             strict=strict,
             resume=resume,
@@ -253,6 +274,7 @@ def _print_experiment(results):
         f"({escape(results['corpus'])}, {results['faces']} faces of {results['subjects']} subjects, "
         f"{results['folds']} subject-wise folds, {results['epochs']} epochs, seed {results['seed']})"
     )
+    print_remarks(results)
     if results["built_in"]:
         console.print("[yellow]These faces are drawn: the figures say nothing about people.[/]")
 
@@ -313,6 +335,7 @@ def _print_occlusion(results):
     from rich.table import Table
 
     groups = [group for group in results["groups"] if group["by"] == "headline" or group["name"] == "sunglasses"]
+    groups = groups or [group for group in results["groups"] if group["by"] == "occluder"]
     titles = [f"{group['name']}, {100 * group['share']:.0f} % covered" for group in groups]
     table = Table("", *titles, title="Accuracy, share of the lost accuracy that comes back, PSNR in the hole")
     for row in [{"name": "clean"}, *results["approaches"]]:

@@ -37,10 +37,13 @@ def escape(text):
     return rich.markup.escape(str(text))
 
 
-def corpus_folder(corpus, data, out):
-    """The folder of a corpus; that of a built-in one is drawn below `out` unless it is given."""
+def corpus_folder(corpus, data, out, experiment=None, resume=False):
+    """The folder of a corpus; that of a built-in one is drawn below `out`, if the experiment may have that folder."""
     from fer_keras import corpora
+    from fer_keras.training.run import check_folder
 
+    if experiment:
+        check_folder(out, experiment, resume)
     if data is not None:
         return data
     if corpus not in corpora.BUILT_IN:
@@ -50,9 +53,20 @@ def corpus_folder(corpus, data, out):
     return out / "corpus"
 
 
-def split_labels(labels):
-    """Names separated by commas as a list; `None` for none."""
-    return [label.strip() for label in labels.split(",") if label.strip()] if labels else None
+def print_remarks(results):
+    """Prints what a reader of the figures must know of them."""
+    for sentence in results["remarks"]:
+        console.print(f"[yellow]note:[/] {escape(sentence)}", soft_wrap=True)
+
+
+def split_names(names, option="--labels"):
+    """Names separated by commas as a list; `None` where the option was not given."""
+    if names is None:
+        return None
+    found = [name.strip() for name in names.split(",") if name.strip()]
+    if not found:
+        raise InputError(f"{option} {names!r}: expected names separated by commas, or leave the option out")
+    return found
 
 
 def split_where(where):

@@ -206,6 +206,9 @@ proportion to the number of faces of a class to the power of -0.3.
 
     {command}
 
+`FER2013` is the corpus as pictures with a `labels.csv` and the parts in its column `split`; `--corpus fer2013` reads
+the official csv instead.
+
 ## Figures
 
 | | accuracy | UAR | macro F1 | ECE |

@@ -63,9 +63,10 @@ def evaluate_model(model, faces):
         faces: `FaceSet` with the model's label names, or `ClipSet`, where a clip is a frame and a sequence.
 
     Returns:
-        A dict with `frame` and `sequence`, each as `fer_keras.evaluation.metrics.summarize` gives it.
+        A dict with `frame` and `sequence`, each as `fer_keras.evaluation.metrics.summarize` gives it, and `confidence`,
+        intervals by subject as `fer_keras.evaluation.confidence.subject_intervals` gives them.
     """
-    return fold_figures(faces, predict_probabilities(model, faces))
+    return _with_confidence(faces, predict_probabilities(model, faces))
 
 
 def cross_validate(faces, folds, system, directory, neutral=None, workers=None, on_epoch=None, on_fold=None):
@@ -147,6 +148,26 @@ def fold_numbers(faces, folds):
     if empty:
         raise InputError(f"fold {min(empty)} has no face to test on; use fewer folds")
     return fold_of
+
+
+def untrained_classes(faces, fold_of):
+    """Finds classes that a fold is tested on and never trained on: their faces cannot be answered right.
+
+    Args:
+        faces: `FaceSet` of the corpus, or `ClipSet`.
+        fold_of: int array of shape `(n,)`, the fold of every face.
+
+    Returns:
+        A list of sentences, one for each such fold and class.
+    """
+    found = []
+    for fold in np.unique(fold_of):
+        missing = set(faces.labels[fold_of == fold].tolist()) - set(faces.labels[fold_of != fold].tolist())
+        found += [
+            f"fold {fold} has all of the class {faces.label_names[label]}: nothing is trained on it there"
+            for label in sorted(missing)
+        ]
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -319,9 +340,13 @@ def join_folds(faces, results, probabilities):
     Returns:
         A dict as `cross_validate` returns it, without `histories` and `seconds`.
     """
-    pooled = fold_figures(faces, probabilities)
-    pooled["confidence"] = subject_intervals(faces.labels, probabilities, faces.subjects, faces.sequences)
+    pooled = _with_confidence(faces, probabilities)
     return {**_mean_and_std(results), "pooled": pooled, "folds": results, "probabilities": probabilities}
+
+
+def _with_confidence(faces, probabilities):
+    confidence = subject_intervals(faces.labels, probabilities, faces.subjects, faces.sequences)
+    return {**fold_figures(faces, probabilities), "confidence": confidence}
 
 
 def _mean_and_std(results):

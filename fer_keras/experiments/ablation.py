@@ -9,11 +9,11 @@ from fer_keras import corpora
 from fer_keras.corpora.folds import deal_folds
 from fer_keras.errors import InputError
 from fer_keras.evaluation.hog_svm import cross_validate_hog_svm
-from fer_keras.experiments.experiment import System, run_experiment
+from fer_keras.experiments.experiment import System, corpus_facts, run_experiment
 from fer_keras.experiments.table1 import PRETRAINED
 from fer_keras.json_file import write_json
-from fer_keras.training.run import train_run
-from fer_keras.training.static import StaticConfig
+from fer_keras.training.run import check_folder, claim_run, train_run
+from fer_keras.training.static import StaticConfig, check_start
 
 EPOCHS = 30
 DRAWN_EPOCHS = 40
@@ -58,49 +58,48 @@ def run_ablation(
     if unknown:
         raise InputError(f"unknown variant {min(unknown)!r}; expected some of {', '.join(known)}")
     names = [name for name in known if names is None or name in names]
+    check_folder(out, "ablation", resume)
+    found = corpora.read(corpus, data, labels, where, strict)
+    fold_of = deal_folds(found, folds)
+    for name in set(names) - {"drawn"}:
+        check_start(found.label_names, known[name][1])
+    settings = {"epochs": epochs, "seeds": seeds, "variants": names, "pretrained": str(pretrained)}
+    asked = {**corpus_facts("ablation", corpus, data, found, where, folds), **settings}
+    command = claim_run(out, asked, resume, command)
     if "drawn" in names and not (out / "drawn" / "model").exists():
         drawn = corpora.read("synthetic", out / "drawn" / "corpus")
         config = StaticConfig(epochs=DRAWN_EPOCHS, angle_map=True)
-        train_run(
-            drawn, out / "drawn", config, 0, resume=(out / "drawn" / "run.json").exists(), on_progress=on_progress
-        )
+        train_run(drawn, out / "drawn", config, 0, resume=_is_begun(out / "drawn"), on_progress=on_progress)
     runs = []
     for seed in range(seeds):
         of_seed = variants(epochs, seed, pretrained, out)
         systems = [System(name, f"seed {seed}: {name}", of_seed[name][0], of_seed[name][1]) for name in names]
         folder = out / f"seed-{seed}"
         results, faces = run_experiment(
-            *(
-                "ablation",
-                corpus,
-                data,
-                folder,
-                systems,
-                {"epochs": epochs, "seed": seed},
-                folds,
-                labels,
-                where,
-                strict,
-            ),
-            resume=resume and (folder / "run.json").exists(),
+            *("ablation", corpus, data, folder, systems, {"epochs": epochs, "seed": seed}, folds),
+            labels=labels,
+            where=where,
+            strict=strict,
+            resume=_is_begun(folder),
             workers=workers,
             on_progress=on_progress,
             command=command,
         )
         runs.append(results)
-    fold_of = deal_folds(corpora.read(corpus, data, labels, where, strict), folds)
     reference = cross_validate_hog_svm(faces, fold_of)
     del reference["probabilities"]
-    facts = ("corpus", "built_in", "data", "label_names", "where", "folds", "faces", "subjects", "versions", "command")
     summary = {
-        **{fact: runs[0][fact] for fact in facts},
-        "epochs": epochs,
-        "seeds": seeds,
+        **asked,
+        **{fact: runs[0][fact] for fact in ("faces", "subjects", "remarks", "records", "versions", "command")},
         "reference": {"what": "HOG + SVM on the same aligned crops and folds", **reference},
-        "variants": _summarize(runs, names),
+        "variants": _summarize(runs, names),  # their figures, instead of their names
     }
     write_json(out / "ablation.json", summary)
     return summary
+
+
+def _is_begun(folder):
+    return (folder / "run.json").exists()
 
 
 def variants(epochs, seed, pretrained, out):

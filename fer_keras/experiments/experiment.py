@@ -16,12 +16,12 @@ from fer_keras.corpora.face_set import load_faces
 from fer_keras.corpora.folds import deal_folds
 from fer_keras.corpora.prepare import corpus_fingerprint, prepare
 from fer_keras.evaluation.comparison import corrected_t_test, mcnemar_test
-from fer_keras.evaluation.cross_validation import cross_validate, fold_numbers, plan_folds, run_folds
+from fer_keras.evaluation.cross_validation import cross_validate, fold_numbers, plan_folds, run_folds, untrained_classes
 from fer_keras.json_file import write_json
 from fer_keras.models.baselines import Recipe
 from fer_keras.models.model_size import count_multiply_adds, count_parameters
 from fer_keras.training.run import EpochCount, Quiet, claim_run
-from fer_keras.training.static import build_static
+from fer_keras.training.static import StaticConfig, build_static, check_start
 
 _INPUT = (48, 1)  # side in pixels and channels of the faces
 
@@ -76,14 +76,14 @@ def run_experiment(
         resume: continue the experiment in `out`.
         workers: see `cross_validate`.
         on_progress: optional object with `update(name, done, total, note)`.
-        command: the command line, for the reader to repeat it.
+        command: the command line, for the reader to repeat it; an experiment that is resumed keeps its first.
 
     Returns:
         A pair of the results, plain data as in `results.json`, and the `FaceSet`.
 
     Raises:
         InputError: the corpus cannot be read, its subjects do not make so many folds, or `out` holds another run, or
-            one and `resume` is false.
+            one and `resume` is false, or what a system starts from does not fit.
     """
     out, progress = pathlib.Path(out), on_progress or Quiet()
     plain = corpora.read(corpus, data, labels, where, strict)
@@ -95,7 +95,14 @@ def run_experiment(
         **settings,
     }
     configs = {system.name: dataclasses.asdict(system.config) for system in systems}
-    claim_run(out, {**asked, "systems": configs}, resume)
+    starts = {
+        (system.config.pretrained, *system.config.layer_rates): system.config
+        for system in systems
+        if isinstance(system.config, StaticConfig)
+    }
+    for config in starts.values():
+        check_start(plain.label_names, config)
+    command = claim_run(out, {**asked, "systems": configs}, resume, command)
 
     manifest = prepare(everything, out / "records", on_progress=lambda *n: progress.update("faces", *n))
     faces = load_faces(manifest["shards"], plain.label_names, *_INPUT)
@@ -140,6 +147,7 @@ def run_experiment(
         "subjects": len(set(faces.subjects)),
         "sequences": len(set(faces.sequences)),
         "skipped": len(manifest["skipped"]),
+        "remarks": untrained_classes(faces, fold_of),
         "records": manifest["sha256"],
         "command": command,
         "versions": versions(),

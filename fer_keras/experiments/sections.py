@@ -5,6 +5,8 @@ fold of every face, `fold_of`, and the probabilities of every system by name; `m
 by its name, or `None`.
 """
 
+import hashlib
+
 import numpy as np
 
 from fer_keras.errors import InputError
@@ -344,17 +346,19 @@ def comparisons(results):
         "p, corrected t",
         "holds",
     )
-    return (
+    many = (
         f"Who tries {len(found)} pairs finds some that differ by chance: a difference is to be relied on where p is "
-        f"below {SIGNIFICANCE} / {len(found)} = {limit:.2g} (Bonferroni). {outcome} A large p does not prove two "
-        "systems equal.",
+        f"below {SIGNIFICANCE} / {len(found)} = {limit:.2g} (Bonferroni). "
+    )
+    return (
+        f"{many if len(found) > 1 else ''}{outcome} A large p does not prove two systems equal.",
         Table(
             columns,
             tuple(rows),
             "Pairs of systems. Only first, only second: sequences that this one alone has right. Difference: of the "
             f"mean accuracy over the folds. Holds: both p below {limit:.2g}",
         ),
-        "Each pair in a sentence, where more than chance means p below 0.05, before that correction:",
+        f"In sentences, where more than chance means p below {SIGNIFICANCE}, before any correction:",
         Bullets(tuple(sentences)),
     )
 
@@ -383,9 +387,18 @@ def again(results):
     facts = (
         ("data", results["data"]),
         ("fingerprint of the corpus", results["fingerprint"]),
+        ("records", _digest_of(results["records"])),
         ("folds", f"{results['folds']}, {results['fold_rule']} rule"),
         ("seed", str(results["seed"])),
         ("epochs", str(results["epochs"])),
         *((f"version of {name}", str(version)) for name, version in results["versions"].items()),
     )
     return (Code(results["command"]), Table(("what", "value"), facts))
+
+
+def _digest_of(records):
+    """One digest of all records, and how to see it."""
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(records.items()))
+    shown = hashlib.sha256(lines.encode()).hexdigest()
+    ending = sorted(records)[0].partition(".")[2] if records else ""
+    return f"SHA-256 {shown}, as printed by: sha256sum *.{ending} | sha256sum"

@@ -23,12 +23,14 @@ PRINTED = {
 }
 """Accuracy printed in Table 1, per cent, on CK+ and on MMI."""
 
+FOLDS = 10
+QUICK_FOLDS = 2
 EPOCHS = 25
 QUICK_EPOCHS = 4
 
 
 def run_table1(
-    corpus, data, out, folds=10, epochs=None, seed=0, quick=False, names=None, pretrained=PRETRAINED, where=None,
+    corpus, data, out, folds=None, epochs=None, seed=0, quick=False, names=None, pretrained=PRETRAINED, where=None,
     strict=False, resume=False, workers=None, on_progress=None, command="",
 ):  # fmt: skip
     """Runs Table 1.
@@ -37,10 +39,10 @@ def run_table1(
         corpus: name of a corpus, such as `"ck_plus"` and `"mmi"`.
         data: its folder.
         out: folder of the experiment.
-        folds: int, number of subject-wise folds.
+        folds: int, number of subject-wise folds; 10 by default.
         epochs: int, passes over the training faces, the same for all systems; 25 by default.
         seed: int.
-        quick: bool, two folds and a few epochs, to see everything run.
+        quick: bool, by default two folds and a few epochs, to see everything run.
         names: optional list of the systems to run, keys of `PRINTED`.
         pretrained: preset that all groups but `init` start from.
         where: as for `fer_keras.corpora.read`.
@@ -59,7 +61,7 @@ def run_table1(
     unknown = set(names or ()) - set(PRINTED)
     if unknown:
         raise InputError(f"unknown system {min(unknown)!r}; expected some of {', '.join(PRINTED)}")
-    folds = 2 if quick else folds
+    folds = folds or (QUICK_FOLDS if quick else FOLDS)
     epochs = epochs or (QUICK_EPOCHS if quick else EPOCHS)
     chosen = [system for system in systems(epochs, seed, pretrained) if names is None or system.name in names]
     settings = {"epochs": epochs, "seed": seed, "quick": quick, "pretrained": str(pretrained)}

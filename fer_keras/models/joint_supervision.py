@@ -191,23 +191,56 @@ class JointSupervision(keras.Model):
         save_preset(self, directory, about or {})
 
     @classmethod
-    def from_preset(cls, directory):
-        """Loads a model that `save_to_preset` wrote.
+    def from_preset(cls, directory, label_names=None):
+        """Loads a model that `save_to_preset` wrote, to use it or to train it on.
 
         Args:
-            directory: a preset folder, or a `.keras` file.
+            directory: name of a preset that comes with the package, a preset folder, or a `.keras` file.
+            label_names: optional sequence of the class names to train for, in the order of your labels. The network is
+                the preset's; outputs of names that it knows start as they were, those of others at random, and class
+                centres anew. By default the preset's own classes in its own order: **labels in another order would be
+                mixed up without a word.**
 
         Returns:
             The model, of this class.
 
         Raises:
             InputError: there is no preset, or it holds another kind of model.
+
+        Example:
+        >>> model = AlexNetEmotion.from_preset("alexnet_emotion_fer2013", label_names=("neutral", "happiness"))
         """
         from fer_keras.models.preset import load_preset
 
         model, _ = load_preset(directory)
         if not isinstance(model, cls):
             raise InputError(f"{directory}: holds a {type(model).__name__}, expected a {cls.__name__}")
+        return model if label_names is None else model.with_labels(label_names)
+
+    def with_labels(self, label_names):
+        """A copy for other classes: the same backbone, and the outputs of classes that both know.
+
+        Args:
+            label_names: sequence of the new class names, in the order of the outputs.
+
+        Returns:
+            A new model of the same class, not compiled; its metric loss starts anew.
+
+        Raises:
+            InputError: the head has no number of classes, or backbones have no weights in common.
+        """
+        from fer_keras.training.fine_tuning import start_from
+
+        config = self.get_config()
+        for part, counts in (("metric_loss", ("num_classes",)), ("head", ("num_classes", "units"))):
+            own = (config[part] or {}).get("config", {})
+            count = next((name for name in counts if name in own), None)
+            if count:
+                own[count] = len(label_names)
+            elif part == "head":
+                raise InputError(f"the head {type(self.head).__name__} cannot be made for other classes")
+        model = type(self).from_config({**config, "label_names": list(label_names)})
+        start_from(model, self)
         return model
 
     def get_config(self):

@@ -78,9 +78,17 @@ def freeze_layers(model, rates):
 
     Returns:
         A list of the names of the frozen layers.
+
+    Raises:
+        InputError: a pattern fits no layer with weights.
     """
     frozen = []
-    for layer in [*model.backbone.layers, model.head]:
+    layers = [layer for layer in [*model.backbone.layers, model.head] if layer.weights]
+    for pattern in rates:
+        if not any(fnmatch.fnmatchcase(layer.name, pattern) for layer in layers):
+            names = ", ".join(layer.name for layer in layers)
+            raise InputError(f"layer_rates names {pattern!r}, and the model has no such layer with weights: {names}")
+    for layer in layers:
         fits = [rate for pattern, rate in rates.items() if fnmatch.fnmatchcase(layer.name, pattern)]
         if fits and fits[0] == 0:
             layer.trainable = False

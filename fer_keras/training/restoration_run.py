@@ -50,8 +50,8 @@ def train_restoration_run(
             out.
     """
     out, progress = pathlib.Path(out), on_progress or Quiet()
-    fold_of, asked = plan_run(corpus, config, folds, fold_rule)
-    claim_run(out, {"task": "restoration", **asked}, resume)
+    fold_of, asked = plan_run("restoration", corpus, config, folds, fold_rule)
+    claim_run(out, asked, resume)
     manifest = prepare(corpus, out / "records", on_progress=lambda *n: progress.update("faces", *n))
     faces = load_faces(manifest["shards"], corpus.label_names, config.image_size, config.channels)
     faces = open_faces(faces, config)

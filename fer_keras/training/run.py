@@ -12,9 +12,9 @@ from fer_keras.corpora.folds import deal_folds
 from fer_keras.corpora.prepare import corpus_fingerprint, prepare
 from fer_keras.corpora.sequence_records import write_sequences
 from fer_keras.errors import InputError
-from fer_keras.evaluation.cross_validation import cross_validate
+from fer_keras.evaluation.cross_validation import cross_validate, fold_numbers, untrained_classes
 from fer_keras.json_file import write_json
-from fer_keras.training.static import hold_out, train_static
+from fer_keras.training.static import check_start, hold_out, train_static
 from fer_keras.training.video import VideoConfig, train_video
 
 
@@ -25,7 +25,9 @@ class Quiet:
         """Shows nothing."""
 
 
-def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False, workers=None, on_progress=None):
+def train_run(
+    corpus, out, config, folds=10, fold_rule="published", resume=False, workers=None, on_progress=None, command=""
+):
     """Prepares a corpus, cross-validates on it and trains a model on everyone.
 
     The folder gets `run.json` (what was asked for), `records/`, of clips `sequences/`, `folds/`, `results.json` and
@@ -40,22 +42,25 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
         resume: continue the run in `out`; the same corpus and configuration are expected.
         workers: folds trained side by side, see `cross_validate`.
         on_progress: optional object with `update(name, done, total, note)`.
+        command: the command line, for the reader to repeat it; a resumed run keeps its first.
 
     Returns:
-        A dict: `manifest` of the records, `label_names`, `subjects_by_fold` and `cross_validation` (see
-        `cross_validate`); the last two are empty without folds.
+        A dict: `manifest` of the records, `label_names`, `subjects_by_fold`, `remarks` (see `untrained_classes`) and
+        `cross_validation` (see `cross_validate`); the last three are empty without folds.
 
     Raises:
-        InputError: `out` holds a run and `resume` is false, or it holds another run; fewer subjects than folds.
+        InputError: `out` holds a run and `resume` is false, or it holds another run; fewer subjects than folds; or what
+            the configuration starts from does not fit, see `check_start`.
     """
     out, progress = pathlib.Path(out), on_progress or Quiet()
     video = isinstance(config, VideoConfig)
     label_names = corpus.label_names
     if len(label_names) < 2:
         raise InputError(f"training needs pictures of at least 2 labels, received only {', '.join(label_names)}")
-    fold_of, asked = plan_run(corpus, config, folds, fold_rule)
+    fold_of, asked = plan_run("train", corpus, config, folds, fold_rule)
     folds = asked["folds"]
-    claim_run(out, asked, resume)
+    check_start(label_names, config.encoder if video else config)
+    command = claim_run(out, asked, resume, command)
 
     manifest = prepare(corpus, out / "records", on_progress=lambda done, total: progress.update("faces", done, total))
     lost = [label for label, count in manifest["faces_by_label"].items() if not count]
@@ -67,8 +72,15 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
         faces = load_clips(manifest["clips"]["shards"], label_names, *shape)
     else:
         faces = load_faces(manifest["shards"], label_names, config.image_size, config.channels)
-    results = {"manifest": manifest, "label_names": list(label_names), "subjects_by_fold": [], "cross_validation": {}}
+    results = {
+        "manifest": manifest,
+        "label_names": list(label_names),
+        "subjects_by_fold": [],
+        "remarks": [],
+        "cross_validation": {},
+    }
     if folds:
+        results["remarks"] = untrained_classes(faces, fold_numbers(faces, fold_of))
         results["subjects_by_fold"] = [list(fold_of.values()).count(fold) for fold in range(folds)]
         done = EpochCount(folds, config.total_epochs, lambda *what: progress.update("folds", *what))
         figures = cross_validate(
@@ -91,14 +103,15 @@ def train_run(corpus, out, config, folds=10, fold_rule="published", resume=False
         if folds:
             about |= {level: results["cross_validation"][level] for level in ("mean", "std")}
         model.save_to_preset(out / "model", about)
-    write_json(out / "results.json", {**asked, **results})
+    write_json(out / "results.json", {**asked, **results, "command": command})
     return results
 
 
-def plan_run(corpus, config, folds, fold_rule):
+def plan_run(experiment, corpus, config, folds, fold_rule):
     """Deals out the folds of a run, and says what it depends on.
 
     Args:
+        experiment: name of what is run.
         corpus: a `Corpus`.
         config: the configuration of a training.
         folds: int, number of subject-wise folds, or 0.
@@ -109,6 +122,7 @@ def plan_run(corpus, config, folds, fold_rule):
     """
     fold_of = deal_folds(corpus, folds, fold_rule, config.seed) if folds else {}
     asked = {
+        "experiment": experiment,
         "corpus": corpus.name,
         "fingerprint": corpus_fingerprint(corpus),
         "label_names": list(corpus.label_names),
@@ -145,42 +159,77 @@ class EpochCount:
         self._show(sum(self._done), len(self._done) * self._epochs, note)
 
 
-def claim_run(out, asked, resume):
+def check_folder(out, experiment, resume):
+    """Says, before anything is read or drawn, whether a folder can take a run.
+
+    Args:
+        out: path of the folder; `run.json` in it holds what was asked for.
+        experiment: name of what is run.
+        resume: continue the run that the folder holds.
+
+    Returns:
+        What was asked for when the run in the folder was started, a dict; `None` where there is no run.
+
+    Raises:
+        InputError: the folder holds a run and `resume` is false, none and `resume` is true, one of something else, or
+            other files.
+    """
+    out = pathlib.Path(out)
+    file = out / "run.json"
+    if not file.exists():
+        if resume:
+            raise InputError(f"{out}: holds no run to resume; leave out --resume to start one")
+        if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - {"corpus"}):
+            raise InputError(f"{out}: is not empty and holds no run; choose another --out")
+        return None
+    if not resume:
+        raise InputError(f"{out}: holds a run already; add --resume to continue it, or choose another --out")
+    try:
+        held = dict(json.loads(file.read_text()))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{file}: is damaged; remove {out} and start again") from error
+    if held.get("experiment") != experiment:
+        raise InputError(
+            f"{out}: holds a run of something else ({held.get('experiment', 'an older version')}, not {experiment}); "
+            "choose another --out"
+        )
+    return held
+
+
+def claim_run(out, asked, resume, command=""):
     """Makes a folder a run's own, or finds that it is.
 
     Args:
         out: path of the folder; `run.json` in it holds what was asked for.
-        asked: dict of plain data, what the run depends on.
+        asked: dict of plain data, what the run depends on; `experiment` names what is run.
         resume: continue the run that the folder holds.
+        command: the command line.
+
+    Returns:
+        The command line that the run was started with.
 
     Raises:
-        InputError: the folder holds a run and `resume` is false, none and `resume` is true, another run, or other
-            files.
+        InputError: see `check_folder`; or the run there depends on something else.
     """
-    file, asked = out / "run.json", json.loads(json.dumps(asked))  # tuples compare as the lists they come back as
-    if not file.exists():
-        if resume:
-            raise InputError(f"{out}: holds no run to resume; leave out --resume to start one")
-        if out.exists() and set(path.name for path in out.iterdir()) - {"corpus"}:
-            raise InputError(f"{out}: is not empty and holds no run; choose another --out")
+    held = check_folder(out, asked["experiment"], resume)
+    if held is None:
         out.mkdir(parents=True, exist_ok=True)
-        write_json(file, asked)
-        return
-    if not resume:
-        raise InputError(f"{out}: holds a run already; add --resume to continue it, or choose another --out")
-    try:
-        held = json.loads(file.read_text())
-    except ValueError as error:
-        raise InputError(f"{file}: is damaged; remove {out} and start again") from error
+        write_json(out / "run.json", {**asked, "command": command})
+        return command
+    asked = json.loads(json.dumps(asked))  # tuples compare as the lists they come back as
     changed = [key for key in asked if held.get(key) != asked[key]]
-    if "config" in changed:
-        changed = [key for key, value in asked["config"].items() if held["config"].get(key) != value]
+    if "config" in changed and isinstance(held.get("config"), dict):
+        changed = [key for key, value in asked["config"].items() if held["config"].get(key) != value] or changed
     if changed:
-        what = {"fingerprint": "corpus (pictures or labels have changed)", "label_names": "set of labels"}
+        what = {
+            "fingerprint": "corpus (pictures, labels or the files' times of change are others)",
+            "label_names": "set of labels",
+        }
         raise InputError(
             f"{out}: the run there was started with another {what.get(changed[0], changed[0])}; "
             "choose another --out, or remove that folder"
         )
+    return held.get("command", command)
 
 
 def _note(logs):

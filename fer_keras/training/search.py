@@ -23,6 +23,7 @@ from fer_keras.models.backbones.application import APPLICATIONS
 from fer_keras.training.static import (
     StaticConfig,
     check_faces,
+    check_start,
     fit_static,
     learning_rate_schedule,
     start_static,
@@ -309,11 +310,8 @@ def search(
             trials fail.
     """
     base, directory = base or StaticConfig(), pathlib.Path(directory)
-    for name, value, known in (("tuner", tuner, TUNERS), ("objective", objective, OBJECTIVES)):
-        if value not in known:
-            raise InputError(f"{name} must be one of {', '.join(known)}, received {value!r}")
-    if trials < 1:
-        raise InputError(f"trials must be at least 1, received {trials}")
+    check_search(trials, tuner, objective, validation_folds, validation_share)
+    check_start(faces.label_names, base)
     model = StaticHyperModel(faces.label_names, base, space, validation_folds, validation_share)
     for training, held_out in validation_splits(faces, validation_folds, validation_share, base.seed):
         check_faces(training, base, held_out)
@@ -363,6 +361,29 @@ def search(
     write_json(directory / "results.json", {"trials": table, "best": best})
     write_json(directory / "best.json", best)
     return {"trials": table, "best": best}
+
+
+def check_search(trials=20, tuner="bayesian", objective="val_loss", validation_folds=1, validation_share=0.2):
+    """Checks what a search is asked for, as far as it depends on no face.
+
+    Args:
+        trials: as in `search`.
+        tuner: as in `search`.
+        objective: as in `search`.
+        validation_folds: as in `search`.
+        validation_share: as in `search`.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+    for name, value, known in (("tuner", tuner, TUNERS), ("objective", objective, OBJECTIVES)):
+        if value not in known:
+            raise InputError(f"{name} must be one of {', '.join(known)}, received {value!r}")
+    for name, value in (("trials", trials), ("validation_folds", validation_folds)):
+        if value < 1:
+            raise InputError(f"{name} must be at least 1, received {value}")
+    if not 0 < validation_share <= 0.5:
+        raise InputError(f"validation_share must be above 0 and at most 0.5, received {validation_share}")
 
 
 class _State:

@@ -190,6 +190,25 @@ def check_faces(faces, config, validation=None):
         raise InputError("angle_map needs landmarks; no face here has any (faces that come as crops have none)")
 
 
+def check_start(label_names, config):
+    """Says, before anything long, whether the model that a training starts with can be made.
+
+    The preset that it starts from must be there and fit, and every pattern of `layer_rates` must meet a layer.
+
+    Args:
+        label_names: sequence of class names.
+        config: `StaticConfig`.
+
+    Raises:
+        InputError: see `fer_keras.training.fine_tuning`.
+    """
+    if config.pretrained or config.layer_rates:
+        model = build_static(label_names, config)
+        freeze_layers(model, config.layer_rates)
+        if config.pretrained:
+            start_from(model, load_preset(config.pretrained)[0])
+
+
 def start_static(label_names, config, steps_per_epoch, metrics=("accuracy",)):
     """Makes the model that a training starts with: seeded, frozen where asked, compiled.
 

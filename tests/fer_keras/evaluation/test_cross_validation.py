@@ -6,7 +6,7 @@ import pytest
 from fer_keras.corpora import assign_folds
 from fer_keras.errors import InputError
 from fer_keras.evaluation import cross_validation
-from fer_keras.evaluation.cross_validation import cross_validate
+from fer_keras.evaluation.cross_validation import cross_validate, fold_numbers, untrained_classes
 from fer_keras.models import baselines
 from fer_keras.training.static import StaticConfig
 
@@ -108,3 +108,13 @@ def test_empty_fold(toy_faces, tmp_path):
     folds = {**assign_folds(toy_faces.subjects, 5), "absent": 5}
     with pytest.raises(InputError, match="fold 5 has no face"):
         cross_validate(toy_faces, folds, CONFIG, tmp_path)
+
+
+def test_a_class_that_is_tested_and_never_trained_on_is_named(toy_faces):
+    subjects = np.where(toy_faces.labels == 2, "s0", toy_faces.subjects)  # all of disgust is one person's
+    faces = dataclasses.replace(toy_faces, subjects=subjects)
+    fold_of = fold_numbers(faces, {subject: int(subject != "s0") for subject in set(subjects)})
+    assert untrained_classes(faces, fold_of) == [
+        "fold 0 has all of the class disgust: nothing is trained on it there",
+    ]
+    assert untrained_classes(toy_faces, fold_numbers(toy_faces, assign_folds(toy_faces.subjects, 2))) == []

@@ -45,3 +45,13 @@ def test_summary_over_seeds(tiny_ck_plus, tmp_path):
 def test_unknown_variant(tmp_path):
     with pytest.raises(InputError, match="unknown variant 'resnet'"):
         run_ablation("synthetic", "nowhere", tmp_path, names=["resnet"])
+
+
+def test_bad_data_and_presets_are_said_before_anything_is_drawn_or_trained(tiny_ck_plus, tmp_path):
+    with pytest.raises(InputError):
+        run_ablation("ck_plus", tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(InputError, match="nowhere: no model found"):
+        run_ablation("ck_plus", tiny_ck_plus, tmp_path / "out", 3, pretrained=tmp_path / "nowhere")
+    with pytest.raises(InputError, match="no run to resume"):
+        run_ablation("ck_plus", tiny_ck_plus, tmp_path / "out", 3, resume=True)
+    assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from fer_keras.errors import InputError
+from fer_keras.losses import ArcFace
 from fer_keras.models import AlexNetEmotion, JointSupervision
 from fer_keras.training.fine_tuning import freeze_layers, start_from
 from fer_keras.training.static import StaticConfig, train_static
@@ -78,3 +79,24 @@ def test_freeze_takes_the_first_pattern_that_fits():
     model = AlexNetEmotion(NAMES, width=0.25)
     assert freeze_layers(model, {"conv1": 0.5, "conv*": 0.0})[0] == "conv1_bn"
     assert model.backbone.get_layer("conv1").trainable
+
+
+def test_a_preset_for_other_labels(source, tmp_path):
+    source.save_to_preset(tmp_path / "preset")
+    model = AlexNetEmotion.from_preset(tmp_path / "preset", label_names=("happiness", "neutral", "anger", "disgust"))
+    got, theirs = model.predict(faces(), verbose=0), source.predict(faces(), verbose=0)
+    np.testing.assert_allclose(got[:, [0, 2]], theirs[:, [2, 0]], rtol=1e-5)
+    assert model.metric_loss.num_classes == 4
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(faces(), np.array([0, 1, 2, 3]), verbose=0)
+    model.save(tmp_path / "other.keras")
+    assert keras.models.load_model(tmp_path / "other.keras").label_names == model.label_names
+
+
+def test_a_margin_head_and_any_backbone_for_other_labels():
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4, name="own")]
+    model = JointSupervision(keras.Sequential(layers), NAMES, head=ArcFace(3)).with_labels(("fear", "neutral"))
+    assert model.predict(faces()[:, :8, :8], verbose=0).shape == (4, 2)
+    own = JointSupervision(keras.Sequential(layers), NAMES, head=keras.Sequential([keras.layers.Dense(3)]))
+    with pytest.raises(InputError, match="head Sequential cannot be made for other classes"):
+        own.with_labels(("fear", "neutral"))
