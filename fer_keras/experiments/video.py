@@ -117,7 +117,7 @@ def run_video_experiment(
         "quick": quick,
         "variants": names,
     }
-    claim_run(out, asked, resume)
+    command = claim_run(out, asked, resume, command)
     manifest = prepare(found, out / "records", on_progress=lambda *n: progress.update("faces", *n))
     sequences = write_sequences(manifest["shards"], out / "sequences")
     clips = load_clips(sequences["shards"], found.label_names, 48, 1)
