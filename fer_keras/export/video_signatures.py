@@ -83,7 +83,7 @@ def add_video_signatures(archive, model, named, clip_frames=None):
 def _decode(frames, mask, face):
     """Faces of encoded crops, `(batch, frames, height, width, channels)`; what does not count is black, not decoded."""
     absent = tf.reshape(tf.where(mask & (tf.strings.length(frames) == 0))[:1], (-1,))
-    message = "frames must not be empty within a clip's length. Received: clip and frame, from 0"
+    message = "frames must not be empty within the length of their clip. Received: clip and frame, from 0"
     with tf.control_dependencies([tf.raw_ops.Assert(condition=tf.size(absent) == 0, data=[message, absent])]):
         encoded = tf.where(mask, frames, tf.io.encode_png(tf.zeros((1, 1, 1), tf.uint8)))
     faces = tf.cast(decode_faces(tf.reshape(encoded, (-1,)), *face), tf.float32)
