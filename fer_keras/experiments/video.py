@@ -28,7 +28,7 @@ from fer_keras.experiments.experiment import corpus_facts, versions
 from fer_keras.json_file import write_json
 from fer_keras.models.preset import load_preset
 from fer_keras.training.run import EpochCount, Quiet, claim_run
-from fer_keras.training.static import StaticConfig
+from fer_keras.training.static import StaticConfig, check_start
 from fer_keras.training.video import VideoConfig, peak_faces
 
 EPOCHS, ENCODER_EPOCHS, TUNE_EPOCHS = 40, 20, 8
@@ -117,6 +117,7 @@ def run_video_experiment(
         "quick": quick,
         "variants": names,
     }
+    check_start(found.label_names, _encoder(asked, 0))
     command = claim_run(out, asked, resume, command)
     manifest = prepare(found, out / "records", on_progress=lambda *n: progress.update("faces", *n))
     sequences = write_sequences(manifest["shards"], out / "sequences")
@@ -147,13 +148,7 @@ def _run_seed(seed, clips, by_subject, fold_of, asked, out, workers, progress):
     folder, folds = out / f"seed-{seed}", asked["folds"]
     peaks = peak_faces(clips)
     of_peaks = fold_numbers(peaks, by_subject)
-    encoder = StaticConfig(
-        epochs=asked["encoder_epochs"],
-        batch_size=32,
-        pretrained=asked["pretrained"],
-        learning_rate=1e-3 if asked["pretrained"] else 2e-3,
-        seed=seed,
-    )
+    encoder = _encoder(asked, seed)
     jobs = plan_folds(peaks, of_peaks, encoder, folder / "encoder", keep_models=True)
     _run(jobs, workers, folds, {folder / "encoder": (f"seed {seed}: encoders", encoder)}, progress)
 
@@ -174,6 +169,17 @@ def _run_seed(seed, clips, by_subject, fold_of, asked, out, workers, progress):
         if VARIANTS[name][1].get("pooling", "attention") == "attention":
             one["attention"] = [load_fold(folder / name, fold)["attention"] for fold in range(folds)]
     return {**figures, _SINGLE_FRAMES: _single_frames(clips.sample(asked["frames"]), fold_of, frame_model, folder)}
+
+
+def _encoder(asked, seed):
+    """The configuration of a seed's encoders."""
+    return StaticConfig(
+        epochs=asked["encoder_epochs"],
+        batch_size=32,
+        pretrained=asked["pretrained"],
+        learning_rate=1e-3 if asked["pretrained"] else 2e-3,
+        seed=seed,
+    )
 
 
 def _tune_epochs(name, asked):

@@ -15,7 +15,7 @@ from fer_keras.errors import InputError
 from fer_keras.evaluation.cross_validation import cross_validate, fold_numbers, untrained_classes
 from fer_keras.json_file import write_json
 from fer_keras.training.static import check_start, hold_out, train_static
-from fer_keras.training.video import VideoConfig, train_video
+from fer_keras.training.video import VideoConfig, check_frame_model, train_video
 
 
 class Quiet:
@@ -50,7 +50,7 @@ def train_run(
 
     Raises:
         InputError: `out` holds a run and `resume` is false, or it holds another run; fewer subjects than folds; or what
-            the configuration starts from does not fit, see `check_start`.
+            the configuration starts from does not fit, see `check_start` and `check_frame_model`.
     """
     out, progress = pathlib.Path(out), on_progress or Quiet()
     video = isinstance(config, VideoConfig)
@@ -60,6 +60,8 @@ def train_run(
     fold_of, asked = plan_run("train", corpus, config, folds, fold_rule)
     folds = asked["folds"]
     check_start(label_names, config.encoder if video else config)
+    if video:
+        check_frame_model(config)
     command = claim_run(out, asked, resume, command)
 
     manifest = prepare(corpus, out / "records", on_progress=lambda done, total: progress.update("faces", done, total))
