@@ -147,7 +147,9 @@ def _cautions(results):
         notes.append("A quick trial: few folds and few epochs. Expect the figures below those of a whole run.")
     elif results["folds"] != _PAPER_FOLDS:
         notes.append(f"The paper has {_PAPER_FOLDS} folds, this experiment {results['folds']}.")
-    return tuple(Note(text) for text in [*notes, *map(wording.sentence, results["remarks"])])
+    return tuple(
+        Note(text) for text in [*notes, *(wording.sentence(text[:1].upper() + text[1:]) for text in results["remarks"])]
+    )
 
 
 def _table1(results):

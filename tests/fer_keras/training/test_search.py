@@ -210,7 +210,7 @@ def test_bayesian_search_uses_what_it_has_seen(toy_faces, tmp_path, monkeypatch)
         ({"objective": "loss"}, "objective must be one of val_loss, val_accuracy"),
         ({"trials": 0}, "trials must be at least 1"),
         ({"validation_folds": 11}, "fewer than the 11 folds"),
-        ({"validation_folds": 0}, "at least 1 fold"),
+        ({"validation_folds": 0}, "validation_folds must be at least 1"),
         ({"validation_share": 0.7}, "at most 0.5"),
         ({"base": StaticConfig(angle_map=True)}, "angle_map needs landmarks"),
     ],
