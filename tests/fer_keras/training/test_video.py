@@ -5,11 +5,13 @@ import keras
 import numpy as np
 import pytest
 
+from fer_keras import corpora
 from fer_keras.corpora.clip_set import ClipSet
 from fer_keras.errors import InputError
 from fer_keras.evaluation.cross_validation import cross_validate, load_fold, predict_probabilities
 from fer_keras.models import AlexNetEmotion, VideoEmotion
 from fer_keras.training.config_file import read_config
+from fer_keras.training.run import train_run
 from fer_keras.training.static import StaticConfig
 from fer_keras.training.video import VideoConfig, check_frame_model, encode_clips, peak_faces, train_video
 
@@ -189,6 +191,13 @@ def test_frame_models_that_are_none(frame_model, tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             check_frame_model(config)
+
+
+def test_a_wrong_frame_model_claims_no_folder(tiny_mmi, tmp_path):
+    corpus = corpora.read("mmi", tiny_mmi, peak_frames=None)
+    with pytest.raises(InputError, match="nothing: no model found"):
+        train_run(corpus, tmp_path / "run", config_of("nothing"), folds=2)
+    assert not (tmp_path / "run").exists()
 
 
 def test_clips_that_cannot_be_trained_on(frame_model, tmp_path):
