@@ -7,7 +7,9 @@ from fer_keras.errors import InputError
 from fer_keras.occlusion import OCCLUDERS, occlude
 
 
-def occlude_faces(images, landmarks, seed, kinds=tuple(OCCLUDERS), probability=1.0, coverage=None):
+def occlude_faces(
+    images, landmarks, seed, kinds=tuple(OCCLUDERS), probability=1.0, coverage=None, sized=("random_block",)
+):
     """Draws an occluder on faces; a function for `tf.data.Dataset.map`.
 
     OpenCV draws on the CPU, so that this belongs into an input pipeline, not into a model.
@@ -20,7 +22,8 @@ def occlude_faces(images, landmarks, seed, kinds=tuple(OCCLUDERS), probability=1
         seed: int tensor of shape `(2,)`; the same seed gives the same occluders, every face of a batch its own.
         kinds: sequence of `fer_keras.occlusion.OCCLUDERS` to choose from.
         probability: of a face to be occluded, 0-1.
-        coverage: `(low, high)` of the share of the face that random blocks cover, or `None` for any.
+        coverage: `(low, high)` of the share of the face that occluders of the kinds `sized` cover, or `None` for any.
+        sized: some of `fer_keras.occlusion.SIZED`.
 
     Returns:
         `(images, masks, kinds)`: the images in their own type, bool masks `(…, height, width, 1)` of the covered
@@ -39,13 +42,14 @@ def occlude_faces(images, landmarks, seed, kinds=tuple(OCCLUDERS), probability=1
         raise InputError(f"coverage must be (low, high) within (0, 1], received {coverage}")
     images = tf.convert_to_tensor(images)
     if images.shape.rank == 3:
-        batch = occlude_faces(images[None], tf.convert_to_tensor(landmarks)[None], seed, kinds, probability, coverage)
+        landmarks = tf.convert_to_tensor(landmarks)[None]
+        batch = occlude_faces(images[None], landmarks, seed, kinds, probability, coverage, sized)
         return tuple(values[0] for values in batch)
 
     def draw(pixels, points, numbers):
         generators = [np.random.default_rng([*numbers.astype(np.uint64), row]) for row in range(len(pixels))]
         faces = [
-            _occlude_one(face, marks, rng, kinds, probability, coverage)
+            _occlude_one(face, marks, rng, kinds, probability, coverage, sized)
             for face, marks, rng in zip(pixels, points, generators, strict=True)
         ]
         occluded, masks, names = zip(*faces, strict=True) if faces else ((), (), ())
@@ -66,26 +70,26 @@ def occlude_faces(images, landmarks, seed, kinds=tuple(OCCLUDERS), probability=1
     return tf.where(masks, tf.cast(occluded, images.dtype), images), masks, names
 
 
-def _occlude_one(face, landmarks, rng, kinds, probability, coverage):
+def _occlude_one(face, landmarks, rng, kinds, probability, coverage, sized):
     """Returns the face, the mask of shape `(height, width)` and the kind."""
     hit, kind = rng.random() < probability, kinds[rng.integers(len(kinds))]
     share = rng.uniform(*coverage) if coverage else None
     size = (face.shape[1], face.shape[0])
     if not landmarks.any():
-        landmarks, kind = _ANY_FACE, "random_block" if "random_block" in kinds else "none"
+        landmarks, kind = ANY_FACE, "random_block" if "random_block" in kinds else "none"
     if not hit or kind == "none":
         return face, np.zeros(face.shape[:2], bool), "none"
     picture = face[..., 0] if face.shape[-1] == 1 else face
-    occluded, mask = occlude(picture, landmarks * size, kind, rng, share if kind == "random_block" else None)
+    occluded, mask = occlude(picture, landmarks * size, kind, rng, share if kind in sized else None)
     return occluded.reshape(face.shape), mask, kind
 
 
 def _any_face():
-    """Stands for a face whose landmarks were not found: eyes where crops have them, all else around an oval."""
     turn = np.arange(68) * 2 * np.pi / 68
     points = np.array((0.5, 0.52)) + np.stack([np.cos(turn), np.sin(turn)], axis=1) * (0.36, 0.42)
     points[36:42], points[42:48] = (0.34, 0.36), (0.66, 0.36)
     return points
 
 
-_ANY_FACE = _any_face()
+ANY_FACE = _any_face()
+"""Stands for a face whose landmarks were not found: eyes where crops have them, all else around an oval."""

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from fer_keras.errors import InputError
+
 _SHIFT = 4  # fractional bits of OpenCV's fixed-point coordinates
 _FINE = 32.0  # samples an eye distance below which fine parts, such as a frame of metal, would break up
 _MOST_SAMPLES = 4
@@ -148,6 +150,34 @@ class Canvas:
             mask[self._box] = self._shrink(coverage) >= _LEAST
         return mask
 
+    def fit(self, draw, coverage, most):
+        """Finds the scale at which a shape covers a share of the face.
+
+        Args:
+            draw: function from a scale to a mask of the sheet's shape, which grows with it.
+            coverage: float, share of the convex hull of the landmarks, of its part inside the picture.
+            most: float, the greatest scale.
+
+        Returns:
+            What the nearest share found misses, its mask, and its scale.
+
+        Raises:
+            InputError: no pixel of the hull lies in the picture.
+        """
+        hull = self.face.hull()
+        if not hull.any():
+            raise InputError("coverage is a share of the face, but no pixel of the picture lies within its landmarks")
+        low, high, found = 0.0, most, (np.inf, None, None)
+        for _ in range(16):
+            scale = (low + high) / 2
+            mask = draw(scale)
+            share = np.count_nonzero(self.touched(mask) & hull) / np.count_nonzero(hull)
+            found = min(found, (abs(share - coverage), mask, scale), key=lambda fit: fit[0])
+            if found[0] < 0.002:
+                break
+            low, high = (scale, high) if share < coverage else (low, scale)
+        return found
+
     def lay_over(self, image, noise, rng):
         """Lays the sheet over a picture.
 
@@ -163,15 +193,38 @@ class Canvas:
         picture, mask = image.copy(), self.touched(self._alpha)
         if not mask.any():
             return picture, mask
-        alpha, colour, covered = self._shrink(self._alpha), self._shrink(self._colour), mask[self._box]
-        noise = rng.standard_normal(alpha.shape, dtype=np.float32) * np.float32(noise) * alpha
-        if image.ndim == 2:
-            colour = colour @ _LUMINANCE
-        else:
-            alpha, noise = alpha[..., None], noise[..., None]
+        alpha, colour, noise = self._pixels(image.ndim == 2, noise, rng)
+        covered = mask[self._box]
         laid = np.clip(np.round(picture[self._box] * (1 - alpha) + colour + noise), 0, 255).astype(np.uint8)
         picture[self._box][covered] = laid[covered]
         return picture, mask
+
+    def layer(self, channels, noise, rng):
+        """The sheet itself in pixels of the picture: what `lay_over` lays over it.
+
+        Args:
+            channels: 1 for grey, 3 for colour.
+            noise: as for `lay_over`.
+            rng: as for `lay_over`.
+
+        Returns:
+            A float32 array of shape `(height, width, channels + 1)`: colour times coverage, and coverage, 0-1, which is
+            above 0 exactly for the pixels of the mask. A picture p becomes `p (1 − coverage) + colour`.
+        """
+        layer, mask = np.zeros((*self.face.shape, channels + 1), np.float32), self.touched(self._alpha)
+        if mask.any():
+            alpha, colour, noise = self._pixels(channels == 1, noise, rng)
+            parts = [np.reshape(part, (*alpha.shape[:2], -1)) for part in (colour + noise, alpha)]
+            layer[self._box] = np.concatenate(parts, axis=-1) * mask[self._box][..., None]
+        return layer
+
+    def _pixels(self, grey, noise, rng):
+        """Coverage, colour times coverage and noise in pixels of the picture."""
+        alpha, colour = self._shrink(self._alpha), self._shrink(self._colour)
+        noise = rng.standard_normal(alpha.shape, dtype=np.float32) * np.float32(noise) * alpha
+        if grey:
+            return alpha, colour @ _LUMINANCE, noise
+        return alpha[..., None], colour, noise[..., None]
 
     def _shrink(self, values):
         """Averages samples to pixels."""

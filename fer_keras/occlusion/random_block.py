@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from fer_keras.errors import InputError
 from fer_keras.occlusion.shapes import smooth_curve, superellipse
 
 REACH = (-4.0, -4.0, 4.0, 6.0)
@@ -25,10 +24,8 @@ def random_block(canvas, face, light, rng, coverage=None):
             are 12 or more pixels apart; `None` for a block of any size from about 0.1 to 0.5.
 
     Raises:
-        InputError: the coverage is out of its range, or no pixel of the face lies in the picture.
+        InputError: no pixel of the face lies in the picture.
     """
-    if coverage is not None and not 0 < coverage <= 1:  # true for NaN
-        raise InputError(f"coverage must be in (0, 1], received {coverage}")
     share = rng.uniform(0.1, 0.5)
     # As much is drawn whether it is used or not, so that the look does not depend on the coverage.
     tries = [(_outline(rng), rng.dirichlet(np.full(68, 0.2))) for _ in range(_TRIES)]
@@ -37,29 +34,18 @@ def random_block(canvas, face, light, rng, coverage=None):
     if coverage is None:
         block = canvas.mask(places[0] + tries[0][0] * np.sqrt(share * _FACE_AREA))
     else:
-        hull, fits = face.hull(), []
-        if not hull.any():
-            raise InputError("coverage is a share of the face, but no pixel of the picture lies within its landmarks")
+        fits = []
         for (outline, _), place in zip(tries, places, strict=True):
-            fits.append(_fit(canvas, hull, place, outline, coverage))
+            fits.append(_fit(canvas, place, outline, coverage))
             if fits[-1][0] <= _CLOSE:
                 break
         block = min(fits, key=lambda fit: fit[0])[1]
     canvas.paint(block, texture, shade=shade)
 
 
-def _fit(canvas, hull, place, outline, coverage):
-    """Grows an outline about a place until it covers a share of the hull; returns what it misses and its mask."""
-    low, high, found = 0.0, 8.0, (np.inf, None)
-    for _ in range(16):
-        scale = (low + high) / 2
-        block = canvas.mask(place + outline * scale)
-        share = np.count_nonzero(canvas.touched(block) & hull) / np.count_nonzero(hull)
-        found = min(found, (abs(share - coverage), block), key=lambda fit: fit[0])
-        if found[0] < 0.002:
-            break
-        low, high = (scale, high) if share < coverage else (low, scale)
-    return found
+def _fit(canvas, place, outline, coverage):
+    """Grows an outline about a place until it covers a share of the face; returns what it misses and its mask."""
+    return canvas.fit(lambda scale: canvas.mask(place + outline * scale), coverage, 8.0)[:2]
 
 
 def _outline(rng):

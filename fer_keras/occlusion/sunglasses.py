@@ -1,5 +1,7 @@
 """Sunglasses: two lenses in a frame, with arms that run to the ears."""
 
+import functools
+
 import numpy as np
 
 from fer_keras.occlusion.shapes import smooth_curve, stroke, superellipse
@@ -27,7 +29,7 @@ _LENSES = (
 )
 
 
-def sunglasses(canvas, face, light, rng):
+def sunglasses(canvas, face, light, rng, coverage=None):
     """Draws sunglasses over the eyes.
 
     Args:
@@ -35,6 +37,11 @@ def sunglasses(canvas, face, light, rng):
         face: the `FaceFrame`.
         light: the `Light`; kept for the interface, the whole sheet is lit afterwards.
         rng: `np.random.Generator` of their looks.
+        coverage: share of the convex hull of the landmarks to cover, in (0, 1]; `None` for the size that such glasses
+            have, about 0.45. Smaller ones have smaller lenses, larger ones at most half as large again.
+
+    Raises:
+        InputError: a coverage is given, and no pixel of the face lies in the picture.
     """
     half_width, half_height, power, sweep, narrowing, drop = _SHAPES[rng.choice(list(_SHAPES))]
     size = rng.uniform(0.94, 1.06)
@@ -50,35 +57,21 @@ def sunglasses(canvas, face, light, rng):
     glare, glare_place, glare_width = rng.uniform(0.05, 0.4), rng.uniform(-0.2, 0.15), rng.uniform(0.08, 0.2)
     clouds = canvas.field(rng, 0.5)
 
-    points = face.points()
-    turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
     base = superellipse(half_width, half_height, power) * size
     base[:, 1] -= sweep * np.clip(base[:, 0] / half_width, 0, None) * (base[:, 1] < 0)
     base[:, 0] *= 1 - narrowing * base[:, 1] / half_height
     base[:, 0] += drop * np.clip(base[:, 1] / half_height, 0, None)
-    lenses, rims, centres = [], [], []
-    for outward, eye, ear in ((-1, slice(36, 42), 0), (1, slice(42, 48), 16)):
-        centre = points[eye].mean(axis=0)
-        # The far lens of a face that is turned aside is narrower.
-        shrink = np.clip(abs(centre[0] - points[27, 0]) / 0.5, 0.55, 1.15)
-        centre = centre @ turn.T + (0, low)
-        lens = centre + (base * (outward * shrink, 1)) @ turn.T
-        outline = centre + (base * (1 + rim / half_width, 1 + rim / half_height) * (outward * shrink, 1)) @ turn.T
-        hinge = outline[np.argmax(outward * outline[:, 0])] * (1, 0) + (0, centre[1] - 0.55 * half_height)
-        end = points[ear] + (0.06 * outward, -0.08)
-        if outward * (end[0] - hinge[0]) > 0.02:
-            arm = stroke(smooth_curve([hinge, (hinge + end) / 2 + (0, -0.01), end]), 1.3 * max(rim, 0.04))
-            canvas.paint(canvas.mask(arm), colour * 0.8)
-        lenses.append(lens)
-        rims.append(outline)
-        centres.append(centre)
-
-    middle = (centres[0][1] + centres[1][1]) / 2
-    start, end = rims[0][:, 0].max() - 0.05, rims[1][:, 0].min() + 0.05
-    bow = smooth_curve([(start, 0.0), ((start + end) / 2, -0.05), (end, 0.0)]) + (0, middle - 0.45 * half_height)
-    canvas.paint(canvas.mask(stroke(bow, max(1.3 * rim, 0.045))), colour)
-    if metal:  # a second bar along the brows
-        canvas.paint(canvas.mask(stroke(bow - (0, 0.42 * half_height), 1.2 * rim)), colour)
+    build = functools.partial(_Parts, face.points(), base, half_width, half_height, rim, metal, low, tilt)
+    if coverage is None:
+        parts = build(1.0)
+    else:
+        parts = build(canvas.fit(lambda scale: canvas.mask(*build(scale).all()), coverage, 1.5)[2])
+        half_height = half_height * parts.scale
+    lenses, rims, centres, middle = parts.lenses, parts.rims, parts.centres, parts.middle
+    for arm in parts.arms:
+        canvas.paint(canvas.mask(arm), colour * 0.8)
+    for bar in parts.bars:
+        canvas.paint(canvas.mask(bar), colour)
 
     frame = np.maximum(*(canvas.mask(outline) for outline in rims))
     glass = np.maximum(*(canvas.mask(lens) for lens in lenses))
@@ -95,3 +88,51 @@ def sunglasses(canvas, face, light, rng):
         across = 0.8 * (canvas.x - np.float32(centre[0])) + 0.6 * (canvas.y - np.float32(centre[1]))
         band = np.exp(-0.5 * ((across - np.float32(glare_place)) / np.float32(glare_width)) ** 2)
         canvas.paint(canvas.mask(lens) * band * (1 - 0.7 * depth), (235, 238, 240), glare)
+
+
+class _Parts:
+    """Outlines of the parts of glasses in face coordinates.
+
+    Args:
+        points: the landmarks.
+        base: outline of a lens about the origin, its outer side to the right.
+        half_width: half of its width.
+        half_height: half of its height.
+        rim: width of the frame.
+        metal: bool, whether a second bar runs along the brows.
+        low: how far below the eyes the lenses hang.
+        tilt: of the glasses, radians.
+        scale: factor on lenses and frame.
+    """
+
+    def __init__(self, points, base, half_width, half_height, rim, metal, low, tilt, scale):
+        self.scale = scale
+        half_height, wider = half_height * scale, (1 + rim / half_width, 1 + rim / half_height)
+        self.arms, self.lenses, self.rims, self.centres = [], [], [], []
+        turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
+        for outward, eye, ear in ((-1, slice(36, 42), 0), (1, slice(42, 48), 16)):
+            centre = points[eye].mean(axis=0)
+            # The far lens of a face that is turned aside is narrower.
+            shrink = np.clip(abs(centre[0] - points[27, 0]) / 0.5, 0.55, 1.15)
+            centre = centre @ turn.T + (0, low)
+            stretch = (outward * shrink * scale, scale)
+            outline = centre + (base * wider * stretch) @ turn.T
+            hinge = outline[np.argmax(outward * outline[:, 0])] * (1, 0) + (0, centre[1] - 0.55 * half_height)
+            end = points[ear] + (0.06 * outward, -0.08)
+            if outward * (end[0] - hinge[0]) > 0.02:
+                curve = smooth_curve([hinge, (hinge + end) / 2 + (0, -0.01), end])
+                self.arms.append(stroke(curve, 1.3 * max(rim, 0.04)))
+            self.lenses.append(centre + (base * stretch) @ turn.T)
+            self.rims.append(outline)
+            self.centres.append(centre)
+        self.middle = (self.centres[0][1] + self.centres[1][1]) / 2
+        start, end = self.rims[0][:, 0].max() - 0.05, self.rims[1][:, 0].min() + 0.05
+        bow = smooth_curve([(start, 0.0), ((start + end) / 2, -0.05), (end, 0.0)])
+        bow = bow + (0, self.middle - 0.45 * half_height)
+        self.bars = [stroke(bow, max(1.3 * rim, 0.045))]
+        if metal:
+            self.bars.append(stroke(bow - (0, 0.42 * half_height), 1.2 * rim))
+
+    def all(self):
+        """All outlines."""
+        return [*self.arms, *self.rims, *self.bars]

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from fer_keras.augmentation import AugmentationStrength, augment_faces, occlude_faces
+from fer_keras.augmentation.occluder_pool import OccluderPool
 from fer_keras.errors import InputError
 from fer_keras.layers.hole_fill import FILLS
 from fer_keras.losses.adversarial import ADVERSARIAL_LOSSES
@@ -19,6 +20,8 @@ from fer_keras.training.checkpoint import TrainingCheckpoint
 from fer_keras.training.reseed import Reseed
 from fer_keras.training.static import ordered_rows, steps_per_epoch
 from fer_keras.training.warm_up import WarmUp
+
+_POOL_BYTES, _POOL_PART = 2**28, 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +51,9 @@ class RestorationConfig:
         occluders: kinds to draw, some of `fer_keras.occlusion.OCCLUDERS`; faces without landmarks get random blocks.
         occluded: share of the faces that get one.
         coverage: least and greatest share of the face that random blocks cover.
+        pool: how many occluders are drawn beforehand, to be laid over faces again and again, see
+            `fer_keras.augmentation.occluder_pool`; a training of no more faces than that, and 0, draws one for every
+            face of every step, which takes longer than the step.
         augmentation: an `AugmentationStrength`, or `None` to leave training faces as they are.
         seed: of weights, order, augmentation and occluders.
 
@@ -77,6 +83,7 @@ class RestorationConfig:
     occluders: tuple = tuple(OCCLUDERS)
     occluded: float = 0.9
     coverage: tuple = (0.1, 0.5)
+    pool: int = 4096
     augmentation: AugmentationStrength | None = dataclasses.field(
         default_factory=lambda: AugmentationStrength(rotation=5.0, scale=0.0, shift=0.05, cutout=0.0)
     )
@@ -102,6 +109,7 @@ class RestorationConfig:
             "learning_rate": (1e-9, 10),
             "discriminator_rate": (1e-9, 10),
             "occluded": (0, 1),
+            "pool": (0, 1_000_000),
             "seed": (0, 2**31 - 1),
         }
         for name, (least, most) in ranges.items():
@@ -272,14 +280,16 @@ def restoration_batches(faces, config, batch_size, first_epoch=0):
         of whole numbers 0-255, and `mask`, float32 0 or 1 `(batch, height, width, 1)`; and the true faces.
     """
     images, landmarks = tf.constant(faces.images), tf.constant(faces.landmarks, tf.float32)
+    drawn_anew = len(faces) // batch_size * batch_size * config.epochs <= config.pool or not config.pool
+    pool = None if drawn_anew else _pool(faces, config)
 
     def gather(step, rows):
-        truth, points = tf.cast(tf.gather(images, rows), tf.float32), tf.gather(landmarks, rows)
         seed = tf.stack([tf.constant(config.seed, tf.int64), step])
-        if config.augmentation is not None:
-            truth, points = augment_faces(truth, seed, points, config.augmentation)
-            truth = tf.round(truth)
-        return _occluded(truth, points, seed, config, config.occluded)
+        truth, points = _varied(tf.gather(images, rows), tf.gather(landmarks, rows), seed, config)
+        if pool is None:
+            return _occluded(truth, points, seed, config, config.occluded)
+        occluded, masks = pool.lay_over(truth, points, seed, config.occluded)
+        return {"face": occluded, "mask": masks}, truth
 
     rows = ordered_rows(len(faces), batch_size, config.seed, config.epochs, first_epoch)
     return rows.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -302,6 +312,28 @@ def sample_faces(faces, config, count=8):
     truth = tf.constant(faces.images, tf.float32)
     x, truth = _occluded(truth, tf.constant(faces.landmarks, tf.float32), tf.constant([config.seed, 0]), config, 1.0)
     return {"face": x["face"].numpy(), "mask": x["mask"].numpy(), "truth": truth.numpy()}
+
+
+def _varied(images, landmarks, seed, config):
+    """Augmented faces as whole numbers, and their landmarks."""
+    if config.augmentation is None:
+        return tf.cast(images, tf.float32), landmarks
+    truth, landmarks = augment_faces(images, seed, landmarks, config.augmentation)
+    return tf.round(truth), landmarks
+
+
+def _pool(faces, config):
+    """The occluders of a training, on faces as the training shows them; as many as fit in a quarter of a gigabyte."""
+    size = min(config.pool, _POOL_BYTES // (2 * config.image_size**2 * (config.channels + 1)))
+    rows = np.random.default_rng(config.seed).integers(0, len(faces), size)
+    parts = []
+    for start in range(0, size, _POOL_PART):  # faces as float32 take much memory
+        some = rows[start : start + _POOL_PART]
+        seed = tf.constant([config.seed, -1 - start], tf.int64)
+        truth, landmarks = _varied(faces.images[some], tf.constant(faces.landmarks[some], tf.float32), seed, config)
+        parts.append((tf.cast(truth, tf.uint8).numpy(), landmarks.numpy()))
+    images, landmarks = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return OccluderPool.draw(images, landmarks, (config.seed, 1), config.occluders, config.coverage)
 
 
 def _occluded(truth, landmarks, seed, config, probability):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fer_keras.corpora.synthetic_face import Pose, make_person, move_points, project
 from fer_keras.errors import InputError
-from fer_keras.occlusion import OCCLUDERS, occlude
+from fer_keras.occlusion import OCCLUDERS, occlude, occluder_layer
 
 KINDS = sorted(OCCLUDERS)
 COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -126,6 +126,29 @@ def test_a_block_covers_the_share_that_was_asked_for(size, coverage):
         assert (mask & hull).sum() / hull.sum() == pytest.approx(coverage, abs=0.02)
 
 
+@pytest.mark.parametrize("coverage", [0.2, 0.3, 0.4])
+def test_sunglasses_cover_the_share_that_was_asked_for_and_the_eyes(coverage):
+    for seed in range(6):
+        image, landmarks = make_face(48, seed, yaw=10 * (seed - 3), roll=5 * (seed - 3))
+        _, mask = occlude(image, landmarks, "sunglasses", np.random.default_rng(seed), coverage=coverage)
+        hull = pixels_in_hull(landmarks, 48)
+        assert (mask & hull).sum() / hull.sum() == pytest.approx(coverage, abs=0.03)
+        assert is_covered(mask, landmarks[36:42].mean(axis=0))
+        assert is_covered(mask, landmarks[42:48].mean(axis=0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_layer_laid_over_the_face_is_the_occluded_face(kind, channels):
+    image, landmarks = make_face(64, channels=channels)
+    expected, mask = occlude(image, landmarks, kind, np.random.default_rng(3))
+    layer = occluder_layer(image, landmarks, kind, np.random.default_rng(3))
+    colour, coverage = layer[..., :-1], layer[..., -1:]
+    np.testing.assert_array_equal(coverage[..., 0] > 0, mask)
+    laid = np.clip(image.reshape(64, 64, channels) * (1 - coverage) + colour, 0, 255)
+    np.testing.assert_allclose(laid, expected.reshape(64, 64, channels), atol=0.51)
+
+
 def test_a_block_that_covers_all():
     image, landmarks = make_face(64)
     _, mask = occlude(image, landmarks, "random_block", np.random.default_rng(0), coverage=1.0)
@@ -219,7 +242,7 @@ def test_other_arguments():
     image, landmarks = make_face()
     with pytest.raises(InputError, match="unknown occluder 'beard'; expected one of sunglasses, "):
         occlude(image, landmarks, "beard", np.random.default_rng(0))
-    with pytest.raises(InputError, match="coverage is for 'random_block' alone"):
+    with pytest.raises(InputError, match="coverage is for random_block and sunglasses alone"):
         occlude(image, landmarks, "hand", np.random.default_rng(0), coverage=0.3)
     for coverage in (0.0, 1.1, -0.2, float("nan")):
         with pytest.raises(InputError, match=r"coverage must be in \(0, 1\]"):

@@ -93,8 +93,9 @@ def test_killed_training_resumes_with_the_same_losses(faces, tmp_path, monkeypat
         np.testing.assert_allclose(one, other, atol=1e-5, err_msg=one.path)
 
 
-def test_batches_are_the_same_from_any_epoch_on_and_others_in_every_step(faces):
-    config = dataclasses.replace(CONFIG, epochs=3)
+@pytest.mark.parametrize("pool", [0, 12])
+def test_batches_are_the_same_from_any_epoch_on_and_others_in_every_step(faces, pool):
+    config = dataclasses.replace(CONFIG, epochs=3, pool=pool)
     whole = list(restoration_batches(faces, config, 8).as_numpy_iterator())
     later = list(restoration_batches(faces, config, 8, first_epoch=2).as_numpy_iterator())
     assert (len(whole), len(later)) == (6, 2)
