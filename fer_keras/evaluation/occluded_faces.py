@@ -6,11 +6,14 @@ import numpy as np
 
 from fer_keras.augmentation import occlude_faces
 from fer_keras.corpora.face_set import FaceSet
-from fer_keras.occlusion import OCCLUDERS
+from fer_keras.occlusion import OCCLUDERS, SIZED
 from fer_keras.occlusion.face_frame import FaceFrame
 
 AREAS = (0.1, 0.2, 0.3, 0.4, 0.5)
-"""Shares of the face that random blocks cover; other occluders have the size that they have."""
+"""Shares of the face that random blocks cover."""
+
+_ASKED = {"random_block": (0.0, 1.0), "sunglasses": (0.2, 0.3)}
+"""Kinds of which a share is asked for, and the least and greatest; sunglasses also come in the size that they have."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +26,7 @@ class OccludedFaces:
         images: uint8 array of the truth's shape, with the occluder.
         masks: bool array of shape `(n, height, width, 1)`, the covered pixels.
         occluder: its kind.
-        area: share of the face that a random block was asked to cover, `None` for other kinds.
+        area: share of the face that it was asked to cover, `None` for one of its own size.
         shares: float array of shape `(n,)`, the share of the landmarks' hull that is covered; NaN for a face without
             landmarks.
     """
@@ -48,7 +51,8 @@ def every_occlusion(faces, occluders=tuple(OCCLUDERS), areas=AREAS, seed=0):
     Args:
         faces: `FaceSet` of open faces.
         occluders: kinds, some of `fer_keras.occlusion.OCCLUDERS`.
-        areas: shares of the face for random blocks, each a condition of its own.
+        areas: shares of the face for random blocks, each a condition of its own; those from 0.2 to 0.3 also for
+            sunglasses, beside their own size.
         seed: int; the same seed gives the same occluders.
 
     Returns:
@@ -58,7 +62,9 @@ def every_occlusion(faces, occluders=tuple(OCCLUDERS), areas=AREAS, seed=0):
     found = []
     for kind in occluders:
         rows = everyone if kind == "random_block" else known
-        for area in areas if kind == "random_block" else (None,):
+        least, most = _ASKED.get(kind, (1.0, 0.0))
+        sizes = [area for area in areas if least <= area <= most]
+        for area in [*([] if kind == "random_block" else [None]), *sizes]:
             if len(rows):
                 found.append(_occlude(faces, rows, kind, area, (seed, len(found))))
     return found
@@ -67,13 +73,22 @@ def every_occlusion(faces, occluders=tuple(OCCLUDERS), areas=AREAS, seed=0):
 def _occlude(faces, rows, kind, area, seed):
     faces = faces.select(rows)
     coverage = None if area is None else (area, area)
-    images, masks, _ = occlude_faces(faces.images, faces.landmarks, seed, (kind,), 1.0, coverage)
+    images, masks, _ = occlude_faces(faces.images, faces.landmarks, seed, (kind,), 1.0, coverage, SIZED)
     masks = masks.numpy()
-    shares = np.array([_share(*one) for one in zip(masks[..., 0], faces.landmarks, strict=True)])
+    shares = np.array([covered_share(*one) for one in zip(masks[..., 0], faces.landmarks, strict=True)])
     return OccludedFaces(faces, rows, images.numpy(), masks, kind, area, shares)
 
 
-def _share(mask, landmarks):
+def covered_share(mask, landmarks):
+    """The share of the landmarks' convex hull, of its part inside the picture, that is covered.
+
+    Args:
+        mask: bool array of shape `(height, width)`.
+        landmarks: float array of shape `(68, 2)`, x and y in [0, 1] of the crop.
+
+    Returns:
+        A float; NaN without landmarks.
+    """
     if not landmarks.any():
         return np.nan
     hull = FaceFrame(landmarks * mask.shape[::-1], mask.shape).hull()

@@ -16,6 +16,7 @@ from fer_keras.corpora.folds import deal_folds
 from fer_keras.corpora.prepare import corpus_fingerprint, prepare
 from fer_keras.errors import InputError
 from fer_keras.evaluation.cross_validation import FoldJob, fold_numbers, load_fold, predict_probabilities, run_folds
+from fer_keras.evaluation.face_parts import PARTS, every_part
 from fer_keras.evaluation.fold_pool import fold_workers, run_in_processes
 from fer_keras.evaluation.inpainting import METHODS, inpaint_faces
 from fer_keras.evaluation.occluded_faces import AREAS, every_occlusion
@@ -56,6 +57,9 @@ RESTORER = RestorationConfig(
 FIXED = {"image_size", "channels", "epochs", "warm_up_epochs", "discriminators", "feature_model", "seed"}
 """Fields of a restorer's configuration that the experiment itself sets."""
 
+PROTOCOLS = ("occluders", "parts")
+"""What covers the faces of the test: objects and blocks that are drawn, or black parts of the face."""
+
 _FIRST_SEED_ONLY = ("global_only", "local_only")
 
 
@@ -90,8 +94,8 @@ def run_restorer(job, report):
 
 def run_occlusion_experiment(
     corpus, data, out, folds=5, seeds=3, steps=None, quick=False, restorer=RESTORER, pretrained=PRETRAINED, also=(),
-    real=None, real_where=None, labels=None, where=None, strict=False, resume=False, workers=None, on_progress=None,
-    command="",
+    protocol="occluders", real=None, real_where=None, labels=None, where=None, strict=False, resume=False,
+    workers=None, on_progress=None, command="",
 ):  # fmt: skip
     """Trains recognisers and restorers on all subject-wise folds but the first, and tests them on that one.
 
@@ -111,6 +115,8 @@ def run_occlusion_experiment(
             follow from `steps`, and the recogniser of the same seed is the feature model.
         pretrained: preset that recognisers start from; `""` for random weights.
         also: pairs of a corpus and its folder, whose open faces restorers learn from as well.
+        protocol: one of `PROTOCOLS`: what faces are tested with, see `every_occlusion` and `every_part`. Training is
+            the same.
         real: optional folder with a `labels.csv` whose column `occlusion` says what covers a face, see
             `fer_keras.experiments.real_occlusion`; restorers do not learn from it.
         real_where: as for `fer_keras.corpora.read`, of `real`.
@@ -132,6 +138,8 @@ def run_occlusion_experiment(
         InputError: the corpora or the folder cannot be used, or the same folder is given twice.
     """
     out, progress = pathlib.Path(out), on_progress or Quiet()
+    if protocol not in PROTOCOLS:
+        raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, received {protocol!r}")
     _check_folders(data, [folder for _, folder in also], real)
     names = tuple(RESTORERS)
     epochs, areas = EPOCHS, AREAS
@@ -150,13 +158,14 @@ def run_occlusion_experiment(
         "seeds": seeds,
         "steps": steps,
         "quick": quick,
+        "protocol": protocol,
         "recognizer": dataclasses.asdict(recognizer),
         "restorer": dataclasses.asdict(restorer),
         "also": [[name, str(folder), corpus_fingerprint(one)] for name, folder, one in others],
         "real": None if real is None else [str(real), corpus_fingerprint(real_corpus)],
         "real_where": real_where or {},
     }
-    claim_run(out, asked, resume)
+    command = claim_run(out, asked, resume, command)
     manifest = prepare(found, out / "records", on_progress=lambda *n: progress.update("faces", *n))
     faces = open_faces(load_faces(manifest["shards"], found.label_names, 48, 1), restorer)
     held_out = fold_numbers(faces, by_subject) == 0
@@ -166,22 +175,16 @@ def run_occlusion_experiment(
     ]
     split = _Split(training, test, join_faces([training, *more]))
 
-    recognizers = [
-        job
-        for seed in range(seeds)
-        for job in _recognizer_jobs(split, recognizer, restorer, seed, out / f"seed-{seed}")
-    ]
-    _train_recognizers(recognizers, workers, progress)
+    folders = [out / f"seed-{seed}" for seed in range(seeds)]
+    _train_recognizers(split, recognizer, restorer, folders, workers, progress)
     restorers = [
-        job
-        for seed in range(seeds)
-        for job in _restorer_jobs(split, restorer, steps, names, seed, out / f"seed-{seed}")
+        job for seed in range(seeds) for job in _restorer_jobs(split, restorer, steps, names, seed, folders[seed])
     ]
     _train_restorers(restorers, workers, progress)
     parts = []
     for seed in range(seeds):
         progress.update("measuring", seed, seeds)
-        parts.append(_measure(test, out / f"seed-{seed}", restorer.occluders, areas, seed))
+        parts.append(_measure(test, folders[seed], conditions(test, protocol, restorer, areas, seed), seed))
     progress.update("measuring", seeds, seeds)
     table = _join([part["table"] for part in parts])
     aside = out / ".answers.npz"
@@ -209,12 +212,14 @@ def run_occlusion_experiment(
         "training": [_training(job) for job in restorers],
         "diversity": {name: [part["diversity"][name] for part in parts if name in part["diversity"]] for name in names},
         "changed_outside": max(part["changed_outside"] for part in parts),
-        "recognizer_seconds": sum(load_fold(job.directory, 0)["seconds"] for job in recognizers),
+        "recognizer_seconds": sum(
+            load_fold(folder / name, 0)["seconds"] for folder in folders for name in ("recognizer", "augmented")
+        ),
         "real_occlusion": None,
     }
     if real is not None:
         results["real_occlusion"] = run_real_occlusion(
-            *(real_corpus, out / "real", [out / f"seed-{seed}" / names[0] for seed in range(seeds)], pretrained, quick),
+            *(real_corpus, out / "real", [folder / names[0] for folder in folders], pretrained, quick),
             workers=workers,
             on_progress=progress,
         )
@@ -248,32 +253,28 @@ def _more_faces(corpus, folder, like, restorer, progress):
     return dataclasses.replace(faces, labels=np.zeros_like(faces.labels), label_names=like.label_names, votes=None)
 
 
-def _recognizer_jobs(split, config, restorer, seed, folder):
-    """The recogniser of a seed, and one that learns from occluded copies as well, in as many steps."""
-    faces = split.recognizers
+def _train_recognizers(split, config, restorer, folders, workers, progress):
+    """Trains for every seed a recogniser, and one that learns from occluded copies as well, in as many steps."""
+    fewer = max(1, round(config.epochs / (1 + COPIES)))
+    jobs, counts = [], {}
+    for seed, folder in enumerate(folders):
+        for name, epochs in (("recognizer", config.epochs), ("augmented", fewer)):
+            directory = folder / name
+            counts[directory] = _count(directory, epochs, progress)
+            if not (directory / "fold-0.npz").exists():  # else drawing occluders was in vain
+                faces = split.recognizers if name == "recognizer" else _with_copies(split.recognizers, restorer, seed)
+                asked = dataclasses.replace(config, seed=seed, epochs=epochs)
+                fold_of = np.repeat([1, 0], [len(faces), len(split.test)])
+                jobs.append(FoldJob(join_faces([faces, split.test]), fold_of, 0, asked, directory))
+    run_folds(jobs, workers, lambda job, epoch, logs: counts[job.directory].epoch(0, epoch, logs))
+
+
+def _with_copies(faces, restorer, seed):
     copies = [
         occlude_faces(faces.images, faces.landmarks, (seed, copy), restorer.occluders, 1.0, restorer.coverage)
         for copy in range(COPIES)
     ]
-    with_copies = join_faces([faces, *(dataclasses.replace(faces, images=images.numpy()) for images, _, _ in copies)])
-    fewer = max(1, round(config.epochs / (1 + COPIES)))
-    return [
-        _single_fold(faces, split.test, dataclasses.replace(config, seed=seed), folder / "recognizer"),
-        _single_fold(
-            with_copies, split.test, dataclasses.replace(config, seed=seed, epochs=fewer), folder / "augmented"
-        ),
-    ]
-
-
-def _single_fold(training, test, config, directory):
-    fold_of = np.repeat([1, 0], [len(training), len(test)])
-    return FoldJob(join_faces([training, test]), fold_of, 0, config, directory)
-
-
-def _train_recognizers(jobs, workers, progress):
-    counts = {job.directory: _count(job.directory, job.system.epochs, progress) for job in jobs}
-    waiting = [job for job in jobs if not (job.directory / "fold-0.npz").exists()]
-    run_folds(waiting, workers, lambda job, epoch, logs: counts[job.directory].epoch(0, epoch, logs))
+    return join_faces([faces, *(dataclasses.replace(faces, images=images.numpy()) for images, _, _ in copies)])
 
 
 def _restorer_jobs(split, config, steps, names, seed, folder):
@@ -315,8 +316,24 @@ def _count(directory, epochs, progress, words=None):
     return EpochCount(1, epochs, functools.partial(progress.update, title), words)
 
 
-def _measure(test, folder, occluders, areas, seed):
-    """What comes of every occluded face of the test fold with the networks of a seed."""
+def conditions(test, protocol, restorer, areas=AREAS, seed=0):
+    """What recognisers and restorers are tested on.
+
+    Args:
+        test: `FaceSet` of open faces.
+        protocol: one of `PROTOCOLS`.
+        restorer: `RestorationConfig`, whose occluders are drawn.
+        areas: as for `every_occlusion`.
+        seed: int, of the occluders.
+
+    Returns:
+        A list of `OccludedFaces`.
+    """
+    return every_part(test) if protocol == "parts" else every_occlusion(test, restorer.occluders, areas, seed)
+
+
+def _measure(test, folder, occluded, seed):
+    """What comes of occluded faces of the test fold with the networks of a seed."""
     recognizer, augmented = (load_preset(folder / name / "model-of-fold-0")[0] for name in ("recognizer", "augmented"))
     restorers = {name: load_restorer(folder / name) for name in RESTORERS if (folder / name / RESTORER_FILE).exists()}
     clean = {
@@ -324,8 +341,8 @@ def _measure(test, folder, occluders, areas, seed):
         "augmented": _hits(augmented, test),
         **{name: _pass_through(restorer, recognizer, test) for name, restorer in restorers.items() if restorer.blind},
     }
-    tables, changed, diversity = [], 0.0, {}
-    for one in every_occlusion(test, occluders, areas, seed):
+    tables, changed = [], 0.0
+    for one in occluded:
         pictures = {f"opencv_{method}": inpaint_faces(one.images, one.masks, method) for method in METHODS}
         for name, restorer in restorers.items():
             for way, masks in (("given", one.masks), ("blind", None)) if restorer.blind else (("given", one.masks),):
@@ -335,6 +352,7 @@ def _measure(test, folder, occluders, areas, seed):
         columns = {
             "occluder": np.full(len(one.truth), one.occluder),
             "share": one.shares if one.area is None else np.full(len(one.truth), one.area),
+            "asked": np.full(len(one.truth), np.nan if one.area is None else one.area),
             "subject": one.truth.subjects,
             "seed": np.full(len(one.truth), seed),
             "hit/clean": clean["recognizer"][one.rows],
@@ -347,11 +365,18 @@ def _measure(test, folder, occluders, areas, seed):
             scores = restoration_scores(restored, one.truth.images, one.masks)
             columns |= {f"{score}/{name}": scores[f"{score}_hole"] for score in ("psnr", "ssim", "l1")}
         tables.append(columns)
-        if one.occluder == "random_block" and one.area == areas[len(areas) // 2]:
-            diversity = {
-                name: diversity_ratio(restorer, test.images, one.masks) for name, restorer in restorers.items()
-            }
+    diversity = _diversity(restorers, test, occluded)
     return {"table": _join(tables), "clean": clean, "changed_outside": changed, "diversity": diversity}
+
+
+def _diversity(restorers, test, occluded):
+    """Of every restorer, under blocks of middling size, or without blocks under a part of the face."""
+    whole = [one for one in occluded if len(one.rows) == len(test)]
+    shown = [one for one in whole if one.occluder == "random_block"] or whole
+    if not shown:
+        return {}
+    masks = shown[len(shown) // 2].masks
+    return {name: diversity_ratio(restorer, test.images, masks) for name, restorer in restorers.items()}
 
 
 def _hits(model, faces, images=None):
@@ -408,12 +433,15 @@ def _approaches(names):
 
 
 def _groups(table, areas):
-    """Figures by occluder, by covered area, and for the headline of blocks of middling size and sunglasses."""
-    kind, share = table["occluder"], np.round(table["share"], 3)
-    groups = [("occluder", name, kind == name) for name in OCCLUDERS]
+    """Figures by occluder, by covered area, and for the headline: blocks and sunglasses of 20 to 30 % of the face."""
+    kind, share, asked = table["occluder"], np.round(table["share"], 3), table["asked"]
+    own_size = np.isnan(asked) | (kind == "random_block")
+    groups = [("occluder", name, (kind == name) & own_size) for name in (*OCCLUDERS, *PARTS)]
     groups += [("area", f"{round(100 * area)} %", (share >= area - 0.05) & (share < area + 0.05)) for area in areas]
-    blocks = (kind == "random_block") & (share >= 0.2) & (share <= 0.3)
-    groups += [("headline", "blocks", blocks), ("headline", "both", blocks | (kind == "sunglasses"))]
+    middling = (asked >= 0.2) & (asked <= 0.3)
+    blocks, glasses = middling & (kind == "random_block"), middling & (kind == "sunglasses")
+    groups += [("headline", "blocks", blocks), ("headline", "small_sunglasses", glasses)]
+    groups += [("headline", "both", blocks | glasses)]
     return [{"by": by, "name": name, **_figures(table, rows)} for by, name, rows in groups if rows.any()]
 
 
@@ -424,16 +452,25 @@ def _figures(table, rows):
         known = ~np.isnan(one[f"hit/{name}"])
         if not known.any():
             continue
-        hit, clean, none, subjects = (one[key][known] for key in (f"hit/{name}", "hit/clean", "hit/none", "subject"))
+        hit, clean, none, subjects, seeds = (
+            one[key][known] for key in (f"hit/{name}", "hit/clean", "hit/none", "subject", "seed")
+        )
+        scores = {score: one[f"{score}/{name}"][known] for score in ("psnr", "ssim", "l1") if f"{score}/{name}" in one}
         figures[name] = {
             "accuracy": mean_with_interval(hit, subjects),
             "recovered": recovered_share(clean, none, hit, subjects),
             "gain": mean_with_interval(hit - none, subjects),
-            **{
-                score: float(np.nanmean(one[f"{score}/{name}"][known]))
-                for score in ("psnr", "ssim", "l1")
-                if f"{score}/{name}" in one
-            },
+            **{score: float(np.nanmean(values)) for score, values in scores.items()},
+            "by_seed": [
+                {
+                    "seed": int(seed),
+                    "accuracy": float(hit[of_seed].mean()),
+                    "share": recovered_share(*(part[of_seed] for part in (clean, none, hit, subjects)))["share"],
+                    **{score: float(np.nanmean(values[of_seed])) for score, values in scores.items()},
+                }
+                for seed in np.unique(seeds)
+                for of_seed in [seeds == seed]
+            ],
         }
     return {
         "faces": len(one["seed"]),

@@ -7,7 +7,7 @@ from fer_keras.layers.hole_fill import HoleFill
 
 _FILTERS = (16, 32, 64)
 _DILATIONS = (2, 4, 8)
-_HEAD_FILTERS = (8, 16, 32)
+_HEAD_FILTERS = (16, 32, 64)
 
 
 def restoration_generator(image_size=48, channels=1, width=1.0, fill="mean", name="restoration_generator"):
@@ -79,8 +79,8 @@ def occlusion_mask_head(image_size=48, channels=1, width=1.0, name="occlusion_ma
     fine = _convolution(first, 5, name="encoder1")(x)
     middle = _convolution(second, 3, strides=2, name="encoder2")(fine)
     x = _convolution(third, 3, strides=2, name="encoder3")(middle)
-    x = _convolution(third, 3, dilation_rate=2, name="dilated2")(x)
-    x = _convolution(third, 3, dilation_rate=4, name="dilated4")(x)
+    for rate in _DILATIONS:
+        x = _convolution(third, 3, dilation_rate=rate, name=f"dilated{rate}")(x)
     x = _up(x, middle, second, "decoder2")
     x = _up(x, fine, first, "decoder1")
     x = layers.Conv2D(1, 3, padding="same", name="mask")(x)

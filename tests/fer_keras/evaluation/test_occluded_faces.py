@@ -19,15 +19,16 @@ def faces(toy_faces):
 
 def test_kinds_and_areas(faces):
     found = every_occlusion(faces, ("sunglasses", "random_block"), (0.2, 0.5))
-    assert [one.name for one in found] == ["sunglasses", "random_block_20", "random_block_50"]
-    assert [one.rows.tolist() for one in found] == [[0, 1], [0, 1, 2], [0, 1, 2]]
-    for one, area in zip(found[1:], (0.2, 0.5), strict=True):
+    assert [one.name for one in found] == ["sunglasses", "sunglasses_20", "random_block_20", "random_block_50"]
+    assert [one.rows.tolist() for one in found] == [[0, 1], [0, 1], [0, 1, 2], [0, 1, 2]]
+    assert found[1].shares == pytest.approx(0.2, abs=0.04)
+    for one, area in zip(found[2:], (0.2, 0.5), strict=True):
         assert one.shares[:2] == pytest.approx(area, abs=0.03)
         assert np.isnan(one.shares[2])
         np.testing.assert_array_equal(one.images[~one.masks], one.truth.images[~one.masks])
     again = every_occlusion(faces, ("sunglasses", "random_block"), (0.2, 0.5))
-    np.testing.assert_array_equal(found[2].masks, again[2].masks)
-    assert not np.array_equal(found[2].masks, every_occlusion(faces, ("random_block",), (0.5,), seed=1)[0].masks)
+    np.testing.assert_array_equal(found[3].masks, again[3].masks)
+    assert not np.array_equal(found[3].masks, every_occlusion(faces, ("random_block",), (0.5,), seed=1)[0].masks)
 
 
 def test_diversity_of_a_restorer_that_paints_always_the_same(faces):

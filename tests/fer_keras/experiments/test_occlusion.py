@@ -77,6 +77,10 @@ def test_a_killed_experiment_goes_on_and_ends_with_a_report(tiny_ck_plus, others
     assert block["share"] == pytest.approx(0.2)
     assert set(block["figures"]) == names | {"clean", "clean_augmented"}
     assert block["figures"]["dual_given"]["psnr"] > 0
+    assert block["figures"]["dual_given"]["by_seed"][0]["psnr"] == block["figures"]["dual_given"]["psnr"]
+    assert [group["name"] for group in results["groups"] if group["by"] == "headline"] == [
+        *("blocks", "small_sunglasses", "both")
+    ]
     with np.load(out / "answers.npz") as held:
         rows = held["occluder"] == "random_block"
         assert block["figures"]["none"]["accuracy"]["mean"] == pytest.approx(held["hit/none"][rows].mean())
@@ -107,6 +111,11 @@ def test_nobody_who_is_tested_on_is_learnt_from(tmp_path, also):
     options = {"also": [("folder", tmp_path)]} if also else {"real": tmp_path}
     with pytest.raises(InputError, match="is given twice; nobody who is tested on may be learnt from"):
         run_occlusion_experiment("folder", tmp_path, tmp_path / "out", **options)
+
+
+def test_an_unknown_protocol(tmp_path):
+    with pytest.raises(InputError, match="protocol must be one of occluders, parts, received 'circles'"):
+        run_occlusion_experiment("folder", tmp_path, tmp_path / "out", protocol="circles")
 
 
 def test_real_faces_are_open_and_occluded(real, tmp_path):

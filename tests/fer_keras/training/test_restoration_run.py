@@ -28,10 +28,10 @@ def test_a_run_holds_grids_figures_and_a_restorer_and_resumes_where_it_was_kille
     results = train_restoration_run(corpus, whole, CONFIG, 3, grid_every=2, tensorboard=True)
     assert (results["faces"], results["test_faces"], results["test_subjects"]) == (12, 6, ["S005"])
     assert [row["name"] for row in results["conditions"]] == [
-        *("sunglasses", "surgical_mask", "hand", "scarf"),
+        *("sunglasses", "sunglasses_20", "sunglasses_30", "surgical_mask", "hand", "scarf"),
         *(f"random_block_{area}" for area in (10, 20, 30, 40, 50)),
     ]
-    assert results["conditions"][5]["share"] == pytest.approx(0.2, abs=0.05)
+    assert results["conditions"][7]["share"] == pytest.approx(0.2, abs=0.05)
     assert sorted(path.name for path in (whole / "grids").iterdir()) == ["epoch-00002.png", "epoch-00003.png"]
     assert list((whole / "tensorboard").rglob("events*"))
     with pytest.raises(InputError, match="add --resume"):
