@@ -17,10 +17,10 @@ class AttentionPooling(keras.layers.Layer):
     whatever they hold; a sequence without any unmasked frame gives zeros.
 
     States that are never negative and add up, as an IRNN's, make the scores grow fast in training too: all entries of V
-    are pulled to the same side, and a few steps of Adam can leave all weight on the first frame or the last, where no
-    gradient brings it back. With `scaled` the scores are `a_i = cᵀ V h_i / (√d r²)`, where r is the root mean square of
-    the norms of the sequence's unmasked states (the learned query is not divided by r): they neither grow with the
-    states nor with d.
+    are pulled to the same side, to where states are small, since a head that knows nothing yet errs least there. A few
+    steps of Adam leave all weight on the first frame, and gradients of almost 0 to bring it back. With `scaled` the
+    scores are `a_i = cᵀ V h_i / (√d r²)`, where r is the root mean square of the norms of the unmasked states (with a
+    learned query `qᵀ V h_i / (√d r)`): they grow neither with the states nor with d.
 
     Scores, weights and sum are computed in float32 at least, for scores overflow in float16.
 
