@@ -730,21 +730,12 @@ def _print_cross_validation(results, corpus, seed):
             *(f"{frame[name]:.3f}" for name in ("accuracy", "uar", "macro_f1")),
         )
     console.print(table)
-    mean, std = results["cross_validation"]["mean"], results["cross_validation"]["std"]
-    confidence = results["cross_validation"]["pooled"]["confidence"]
-    for said, level in _LEVELS[unit].items():
-        margin = f"{said:>8}: "
-        for title, name in (("accuracy", "accuracy"), ("UAR", "uar"), ("macro F1", "macro_f1")):
-            low, high = confidence[level][name]["low"], confidence[level][name]["high"]
-            console.print(
-                f"[bold]{margin}{title} {mean[level][name]:.3f} ± {std[level][name]:.3f}[/] "
-                f"({100 * confidence['level']:.0f} % CI by subject {low:.2f}-{high:.2f})"
-            )
-            margin = " " * len(margin)
+    found = results["cross_validation"]
+    _print_scores(unit, found["mean"], found["pooled"]["confidence"], found["std"])
     folds = len(results["subjects_by_fold"])
     console.print(f"          ({corpus}, {folds} subject-wise folds, seed {seed}, mean ± std over folds;")
     console.print(f"          intervals of the figures over all test {unit} together)")
-    _print_confusion(results["cross_validation"]["pooled"]["frame"]["confusion"], results["label_names"])
+    _print_confusion(found["pooled"]["frame"]["confusion"], results["label_names"])
 
 
 def _print_restoration(results, corpus, seed):
@@ -877,16 +868,23 @@ def _print_trials(rows, objective, most=10):
 
 
 def _print_figures(figures, protocol, unit):
-    for said, level in _LEVELS[unit].items():
-        one = figures[level]
-        ends = figures["confidence"][level]["accuracy"]
-        interval = "" if ends["low"] is None else f" (95 % CI by subject {ends['low']:.2f}-{ends['high']:.2f})"
-        console.print(
-            f"[bold]{said:>8}: accuracy {one['accuracy']:.3f}{interval}, UAR {one['uar']:.3f}, "
-            f"macro F1 {one['macro_f1']:.3f}[/]"
-        )
+    _print_scores(unit, figures, figures["confidence"])
     console.print(f"          ({protocol};")
-    console.print("          UAR over the classes that occur, macro F1 over those that occur or were answered)")
+    console.print("          UAR is over the classes that occur,")
+    console.print("          macro F1 over those that occur or were answered)")
+
+
+def _print_scores(unit, figures, confidence, std=None):
+    """Prints accuracy, UAR and macro F1 by level, with the deviation over folds and the interval over subjects."""
+    for said, level in _LEVELS[unit].items():
+        margin = f"{said:>8}: "
+        for title, name in (("accuracy", "accuracy"), ("UAR", "uar"), ("macro F1", "macro_f1")):
+            deviation = f" ± {std[level][name]:.3f}" if std else ""
+            low, high = confidence[level][name]["low"], confidence[level][name]["high"]
+            share = f"{100 * confidence['level']:.0f} %"
+            interval = "" if low is None else f" ({share} CI by subject {low:.2f}-{high:.2f})"
+            console.print(f"[bold]{margin}{title} {figures[level][name]:.3f}{deviation}[/]{interval}")
+            margin = " " * len(margin)
 
 
 def _print_confusion(matrix, names):
