@@ -23,7 +23,7 @@ def export_saved_model(model, directory, clip_frames=None):
     - `serving_default`: `image`, string `(batch,)` of encoded face crops → `probabilities`, float32 `(batch, K)`;
       `label`, string `(batch,)`; `label_names`, string `(batch, K)`.
     - `serve_tensor`: `face`, float32 `(batch, height, width, channels)`, values 0-255 → the same.
-    - `serve_examples`: `examples`, string `(batch,)` of serialized face records → `classes`, string `(batch, K)`;
+    - `serve_examples`: `inputs`, string `(batch,)` of serialized face records → `classes`, string `(batch, K)`;
       `scores`, float32 `(batch, K)`.
 
     Of a model with a key-point angle map the first two take `landmarks` as well, float32 `(batch, 68, 2)`, x and y in
@@ -41,7 +41,7 @@ def export_saved_model(model, directory, clip_frames=None):
       client's hands: it sends back every output whose name begins with `state_`, and zeros for a stream's first frame.
       An IRNN adds its inputs up, so a client starts anew with zeros when a stream has become longer than the clips that
       were trained on.
-    - `serve_examples`: `examples`, string `(batch,)` of serialized clips, see `fer_keras.corpora.clip_examples` →
+    - `serve_examples`: `inputs`, string `(batch,)` of serialized clips, see `fer_keras.corpora.clip_examples` →
       `classes` and `scores`, as above.
 
     With a key-point angle map these take `landmarks` as well, `(batch, frames, 68, 2)` or, in a stream, `(batch, 68,
@@ -91,8 +91,8 @@ def _add_face_signatures(archive, model, named):
     def serve_image(image, landmarks=None):
         return serve_tensor(tf.cast(decode_faces(image, *model.face_shape), tf.float32), landmarks)
 
-    def serve_examples(examples):
-        parsed = tf.io.parse_example(examples, features)
+    def serve_examples(inputs):
+        parsed = tf.io.parse_example(inputs, features)
         landmarks = [tf.reshape(parsed["landmarks"], (-1, 68, 2))] if points else []
         answers = serve_image(parsed["image/encoded"], *landmarks)
         return {"classes": answers["label_names"], "scores": answers["probabilities"]}
@@ -101,7 +101,8 @@ def _add_face_signatures(archive, model, named):
     archive.add_endpoint("serving_default", serve_image, [tf.TensorSpec([None], tf.string, name="image"), *points])
     face = tf.TensorSpec([None, *model.face_shape], tf.float32, name="face")
     archive.add_endpoint("serve_tensor", serve_tensor, [face, *points])
-    archive.add_endpoint("serve_examples", serve_examples, [tf.TensorSpec([None], tf.string, name="examples")])
+    # TensorFlow Serving's Classify takes signatures whose one input has this name.
+    archive.add_endpoint("serve_examples", serve_examples, [tf.TensorSpec([None], tf.string, name="inputs")])
 
 
 def export_version(model, base_path):

@@ -54,8 +54,8 @@ def add_video_signatures(archive, model, named, clip_frames=None):
             **{f"state_recurrent_{number}": tensor for number, tensor in enumerate(state["recurrent"])},
         }
 
-    def serve_examples(examples):
-        clips = parse_clip_examples(examples, clip_frames)
+    def serve_examples(inputs):
+        clips = parse_clip_examples(inputs, clip_frames)
         answers = serve_video(clips["frames"], clips["lengths"], *([clips["landmarks"]] if points else []))
         return {"classes": answers["label_names"], "scores": answers["probabilities"]}
 
@@ -77,7 +77,7 @@ def add_video_signatures(archive, model, named, clip_frames=None):
     archive.add_endpoint("serve_video", serve_video, [*clip, *points])
     archive.add_endpoint("serve_tensor", serve_tensor, [pixels, clip[1], *points])
     archive.add_endpoint("serve_stream", serve_stream, stream)
-    archive.add_endpoint("serve_examples", serve_examples, [tf.TensorSpec([None], tf.string, name="examples")])
+    archive.add_endpoint("serve_examples", serve_examples, [tf.TensorSpec([None], tf.string, name="inputs")])
 
 
 def _decode(frames, mask, face):

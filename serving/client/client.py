@@ -1,55 +1,74 @@
 """A client for the server in this package, and for TensorFlow Serving itself."""
 
+import time
+
 import grpc
-import numpy as np
-import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from fer_keras.errors import InputError
-
-
-class RequestError(InputError):
-    """A request that the server refused, or that no server answered.
-
-    Args:
-        message: str.
-        code: `grpc.StatusCode`, or `None` if the answer could not be understood.
-    """
-
-    def __init__(self, message, code):
-        super().__init__(message)
-        self.code = code
+from serving.client import messages
+from serving.client.channel import OPTIONS, credentials, metadata
+from serving.client.errors import request_error
+from serving.client.retries import Retries
 
 
 class Client:
-    """Asks a server for the expressions in face crops.
+    """Asks a server for the expressions in face crops. One client, and its one connection, serves many threads.
 
     Args:
         address: str, host and gRPC port.
         model_name: str.
-        timeout: float, seconds after which a request is given up.
+        timeout: float, seconds after which a request is given up, further tries included.
+        version: optional int, this version of the model instead of the newest.
+        version_label: optional str, the version with this label instead.
+        retries: `Retries`; `Retries(1)` never asks twice.
+        tls: bool, whether to encrypt; implied by the next three.
+        ca: path of the certificates that the server's one is signed with; those of the system if `None`.
+        certificate: path of the client's own certificate, for mutual TLS.
+        key: path of its key.
+        token: optional str, a bearer token; without TLS it can be read on the way.
 
     Example:
         ```python
         with Client("127.0.0.1:8500") as client:
-            answers = client.predict([pathlib.Path("face.png").read_bytes()])
+            answers = client.predict(["face.png"])
         answers[0]["label"], answers[0]["probabilities"]["happiness"]
         ```
     """
 
-    def __init__(self, address="127.0.0.1:8500", model_name="fer", timeout=10.0):
+    def __init__(
+        self,
+        address="127.0.0.1:8500",
+        model_name="fer",
+        timeout=10.0,
+        *,
+        version=None,
+        version_label=None,
+        retries=None,
+        tls=False,
+        ca=None,
+        certificate=None,
+        key=None,
+        token=None,
+    ):
         self.address = address
         self.model_name = model_name
         self.timeout = timeout
-        unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        self._channel = grpc.insecure_channel(address, options=unlimited)
+        self._which = {"version": version, "label": version_label}
+        self._retries = retries or Retries()
+        self._metadata = metadata(token)
+        if tls or ca or certificate or key:
+            self._channel = grpc.secure_channel(address, credentials(ca, certificate, key), OPTIONS)
+        else:
+            self._channel = grpc.insecure_channel(address, OPTIONS)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
     def predict(self, images, landmarks=None):
         """Classifies face crops.
 
         Args:
-            images: list of bytes, encoded face crops (PNG or JPEG).
+            images: list of face crops, each as encoded bytes (PNG or JPEG), as the path of a file, or as a uint8 array
+                of shape `(height, width)`, `(height, width, 1)` or `(height, width, 3)`, RGB.
             landmarks: for models with a key-point angle map, an array of shape `(len(images), 68, 2)`, x and y in
                 [0, 1] of the crop, zeros where none were found, as `fer_keras.faces.align_landmarks` makes them.
 
@@ -58,41 +77,60 @@ class Client:
             label name to float.
 
         Raises:
-            InputError: if the landmarks have another shape.
+            InputError: if an image or the landmarks are no such.
             RequestError: if the server cannot be reached, does not answer in time, or refuses the request; `code`
                 tells which.
         """
         images = list(images)
         if not images:
             return []
-        request = predict_pb2.PredictRequest()
+        return self._faces(messages.face_inputs(images, landmarks))
+
+    def predict_clip(self, frames, landmarks=None):
+        """Classifies one clip, for models of clips.
+
+        Args:
+            frames: list of the clip's face crops in order, each as in `predict`.
+            landmarks: as in `predict`, for models that take them.
+
+        Returns:
+            A dict: `label` and `probabilities`.
+
+        Raises:
+            InputError: if a frame or the landmarks are no such, or there is none.
+            RequestError: as `predict`.
+        """
+        return self._faces(messages.clip_inputs(list(frames), landmarks))[0]
+
+    def predict_arrays(self, inputs, signature_name=""):
+        """Calls any signature.
+
+        Args:
+            inputs: dict, input name to array or list; lists of `bytes` are strings.
+            signature_name: str, the default one if empty.
+
+        Returns:
+            A dict, output name to array.
+
+        Raises:
+            RequestError: as `predict`.
+        """
+        return messages.arrays(self._predict(inputs, signature_name))
+
+    def versions(self):
+        """Asks how the versions of the model stand.
+
+        Returns:
+            A dict, version to state, such as `AVAILABLE`.
+
+        Raises:
+            RequestError: as `predict`.
+        """
+        request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = self.model_name
-        request.inputs["image"].CopyFrom(tf.make_tensor_proto(images, tf.string, shape=[len(images)]))
-        if landmarks is not None:
-            landmarks = np.asarray(landmarks, "float32")
-            if landmarks.shape != (len(images), 68, 2):
-                raise InputError(f"received landmarks of shape {landmarks.shape}; expected ({len(images)}, 68, 2)")
-            request.inputs["landmarks"].CopyFrom(tf.make_tensor_proto(landmarks))
-        try:
-            response = self._stub.Predict(request, timeout=self.timeout)
-        except grpc.RpcError as error:
-            raise RequestError(self._explain(error), error.code()) from error
-        missing = {"label", "label_names", "probabilities"} - set(response.outputs)
-        if missing:
-            raise RequestError(
-                f"{self.address}: model {self.model_name} gave no {', '.join(sorted(missing))}, is it fer-keras's?",
-                None,
-            )
-        outputs = {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
-        return [
-            {
-                "label": label.decode(),
-                "probabilities": {name.decode(): float(value) for name, value in zip(names, row, strict=True)},
-            }
-            for label, names, row in zip(
-                outputs["label"], outputs["label_names"], outputs["probabilities"], strict=True
-            )
-        ]
+        response = self._ask(self._models.GetModelStatus, request)
+        state = get_model_status_pb2.ModelVersionStatus.State
+        return {one.version: state.Name(one.state) for one in response.model_version_status}
 
     def close(self):
         """Closes the connection."""
@@ -104,9 +142,23 @@ class Client:
     def __exit__(self, *error):
         self.close()
 
-    def _explain(self, error):
-        if error.code() == grpc.StatusCode.UNAVAILABLE:
-            return f"{self.address}: no server answers there, start one with `fer-keras serve`"
-        if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"{self.address}: no answer within {self.timeout:g} s"
-        return f"{self.address}: {error.details()} ({error.code().name})"
+    def _faces(self, inputs):
+        return messages.answers(self.address, self.model_name, self._predict(inputs))
+
+    def _predict(self, inputs, signature_name=""):
+        request = messages.predict_request(self.model_name, inputs, signature_name, **self._which)
+        return self._ask(self._stub.Predict, request)
+
+    def _ask(self, method, request):
+        deadline = time.monotonic() + self.timeout
+        attempt = 0
+        while True:
+            attempt += 1
+            left = max(deadline - time.monotonic(), 0.001)
+            try:
+                return method(request, timeout=left, metadata=self._metadata)
+            except grpc.RpcError as error:
+                pause = self._retries.pause(attempt, error, deadline - time.monotonic())
+                if pause is None:
+                    raise request_error(self.address, self.timeout, error) from error
+            time.sleep(pause)

@@ -48,6 +48,11 @@ _HTTP_STATUS = {
 }
 
 
+def type_name(dtype):
+    """Returns a type's name as TensorFlow writes it in messages: `float` and `double`, not `float32` and `float64`."""
+    return {"float32": "float", "float64": "double"}.get(dtype.name, dtype.name)
+
+
 class ServingError(Exception):
     """A request that is answered with an error.
 

@@ -1,68 +1,78 @@
 """`tensorflow.serving.PredictionService` over gRPC, with the official stubs."""
 
-import contextlib
-import logging
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
 
-import grpc
-import numpy as np
-import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
-from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
-
-from serving.server import predict as predict_lib
+from serving.server import examples
 from serving.server.errors import Code, ServingError
-from serving.server.model_store import ModelSpec
-
-logger = logging.getLogger(__name__)
-
-_GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
-
-# Typed fields, as TensorFlow Serving answers (Tensor::AsProtoField): clients in other languages read these.
-_VALUE_FIELDS = {
-    tf.float32: "float_val",
-    tf.float64: "double_val",
-    tf.int32: "int_val",
-    tf.int16: "int_val",
-    tf.int8: "int_val",
-    tf.uint8: "int_val",
-    tf.string: "string_val",
-    tf.int64: "int64_val",
-    tf.bool: "bool_val",
-    tf.uint32: "uint32_val",
-    tf.uint64: "uint64_val",
-}
+from serving.server.grpc_answers import GrpcAnswers, fill_model_spec, model_spec, spec_from_message
+from serving.server.predict import DEFAULT_SIGNATURE, predict
+from serving.server.tensor_proto import array_from_proto, proto_from_array
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Answers `Predict` and `GetModelMetadata`; the other methods are UNIMPLEMENTED.
+    """Answers every method of the service.
 
     Args:
         store: `model_store.ModelStore`.
-        max_tensor_bytes: int, the largest input tensor accepted: a few bytes can announce a huge one.
+        limits: `limits.Limits`.
+        metrics: `metrics.Metrics`.
     """
 
-    def __init__(self, store, max_tensor_bytes):
+    def __init__(self, store, limits, metrics):
         self._store = store
-        self._max_tensor_bytes = max_tensor_bytes
+        self._limits = limits
+        self._metrics = metrics
+        self._answers = GrpcAnswers(metrics)
 
     def Predict(self, request, context):  # noqa: N802, the stubs' name
         """Answers `PredictRequest` with `PredictResponse`."""
-        with _answering(context):
-            model = self._store.get(_model_spec(request))
-            signature_name = request.model_spec.signature_name or predict_lib.DEFAULT_SIGNATURE
-            inputs = {name: self._array(name, proto) for name, proto in request.inputs.items()}
-            outputs = predict_lib.predict(model, inputs, signature_name, tuple(request.output_filter))
+        with (
+            self._answers.answering(context, "Predict", request.model_spec.name),
+            self._store.get(model_spec(request)).in_use() as model,
+        ):
+            signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+            inputs = {
+                name: array_from_proto(name, proto, self._limits.message_bytes)
+                for name, proto in request.inputs.items()
+            }
+            output_filter = tuple(request.output_filter)
+            outputs = predict(model, inputs, signature_name, output_filter, self._limits, self._metrics)
             response = predict_pb2.PredictResponse()
-            _fill_model_spec(response.model_spec, model)
-            response.model_spec.signature_name = signature_name
+            fill_model_spec(response.model_spec, model, signature_name)
             for name, value in outputs.items():
-                response.outputs[name].CopyFrom(_tensor_proto(value))
+                response.outputs[name].CopyFrom(proto_from_array(value))
             return response
+
+    def Classify(self, request, context):  # noqa: N802
+        """Answers `ClassificationRequest` with `ClassificationResponse`."""
+        response = classification_pb2.ClassificationResponse()
+        return self._on_examples("Classify", examples.classify, request, response, context)
+
+    def Regress(self, request, context):  # noqa: N802
+        """Answers `RegressionRequest` with `RegressionResponse`."""
+        response = regression_pb2.RegressionResponse()
+        return self._on_examples("Regress", examples.regress, request, response, context)
+
+    def MultiInference(self, request, context):  # noqa: N802
+        """Answers `MultiInferenceRequest` with `MultiInferenceResponse`."""
+        # The first task says which model (servables/tensorflow/multi_inference_helper.cc).
+        name = request.tasks[0].model_spec.name if request.tasks else ""
+        with self._answers.answering(context, "MultiInference", name):
+            if not request.tasks:
+                raise ServingError(Code.INVALID_ARGUMENT, "ModelSpec has no name specified.")
+            with self._store.get(spec_from_message(request.tasks[0].model_spec)).in_use() as model:
+                return examples.multi_inference(model, request, self._limits, self._metrics)
 
     def GetModelMetadata(self, request, context):  # noqa: N802
         """Answers `GetModelMetadataRequest` (servables/tensorflow/get_model_metadata_impl.cc)."""
-        with _answering(context):
-            spec = _model_spec(request)
+        with self._answers.answering(context, "GetModelMetadata", request.model_spec.name):
+            spec = model_spec(request)
             if not request.metadata_field:
                 raise ServingError(
                     Code.INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field"
@@ -72,40 +82,20 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                     raise ServingError(Code.INVALID_ARGUMENT, f"Metadata field {field} is not supported")
             model = self._store.get(spec)
             response = get_model_metadata_pb2.GetModelMetadataResponse()
-            _fill_model_spec(response.model_spec, model)
+            fill_model_spec(response.model_spec, model)
             response.metadata["signature_def"].Pack(signature_def_map(model))
             return response
 
-    def _unimplemented(self, request, context):
-        # The stubs' own answer is the same, but it raises, and gRPC then logs a traceback for every call.
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")
-
-    Classify = Regress = MultiInference = _unimplemented
-
-    def _array(self, name, proto):
-        """Returns a `TensorProto` as a NumPy array."""
-        shape = [dim.size for dim in proto.tensor_shape.dim]
-        try:
-            size = int(np.prod(shape, dtype=object)) * max(tf.as_dtype(proto.dtype).size, 1)
-            if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or size > self._max_tensor_bytes:
-                raise ValueError(f"shape {shape}")
-            return tf.make_ndarray(proto)
-        except (TypeError, ValueError, KeyError) as error:
-            raise ServingError(Code.INVALID_ARGUMENT, f"tensor parsing error: {name}") from error
-
-
-@contextlib.contextmanager
-def _answering(context):
-    """Turns a `ServingError` into the gRPC status, and any other fault into INTERNAL without its traceback."""
-    try:
-        yield
-    except ServingError as error:
-        # TensorFlow Serving cuts at the same length (model_servers/grpc_status_util.cc).
-        message = error.message if len(error.message) <= 1024 else error.message[:1024] + "...TRUNCATED"
-        context.abort(_GRPC_CODES[int(error.code)], message)
-    except Exception:
-        logger.exception("A request failed")
-        context.abort(grpc.StatusCode.INTERNAL, "Internal error")
+    def _on_examples(self, api, answer, request, response, context):
+        with (
+            self._answers.answering(context, api, request.model_spec.name),
+            self._store.get(model_spec(request)).in_use() as model,
+        ):
+            signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+            result = answer(model, request.input, signature_name, self._limits, self._metrics)
+            fill_model_spec(response.model_spec, model, signature_name)
+            response.result.CopyFrom(result)
+            return response
 
 
 def signature_def_map(model):
@@ -114,29 +104,3 @@ def signature_def_map(model):
     for name, signature in model.signature_defs.items():
         message.signature_def[name].CopyFrom(signature)
     return message
-
-
-def _model_spec(request):
-    if not request.HasField("model_spec"):
-        raise ServingError(Code.INVALID_ARGUMENT, "Missing ModelSpec")
-    spec = request.model_spec
-    choice = spec.WhichOneof("version_choice")
-    return ModelSpec(
-        spec.name,
-        version=spec.version.value if choice == "version" else None,
-        label=spec.version_label if choice == "version_label" else None,
-    )
-
-
-def _fill_model_spec(spec, model):
-    spec.name = model.name
-    spec.version.value = model.version
-
-
-def _tensor_proto(value):
-    dtype = tf.as_dtype(value.dtype)
-    if dtype not in _VALUE_FIELDS:
-        return tf.make_tensor_proto(value)
-    proto = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum, tensor_shape=tf.TensorShape(value.shape).as_proto())
-    getattr(proto, _VALUE_FIELDS[dtype]).extend(value.ravel().tolist())
-    return proto

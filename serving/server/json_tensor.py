@@ -11,7 +11,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from serving.server.errors import Code, ServingError
+from serving.server.errors import Code, ServingError, type_name
 
 
 def parse_request(body):
@@ -34,10 +34,10 @@ def parse_request(body):
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
         raise _invalid(f"JSON Parse error: {reason}") from error
     if not isinstance(request, dict):
-        raise _invalid(f"JSON Value: {_shown(request)} Is not object")
+        raise _invalid(f"JSON Value: {shown(request)} Is not object")
     if not isinstance(request.get("signature_name", ""), str):
         raise _invalid(
-            f"JSON Value: {_shown(request)} not formatted correctly. 'signature_name' key must be a string value."
+            f"JSON Value: {shown(request)} not formatted correctly. 'signature_name' key must be a string value."
         )
     return request
 
@@ -57,7 +57,7 @@ def inputs_from_request(request, infos):
     """
     if "instances" in request and "inputs" in request:
         raise _invalid(
-            f"JSON Value: {_shown(request)} Not formatted correctly expecting only one of 'inputs' or 'instances' "
+            f"JSON Value: {shown(request)} Not formatted correctly expecting only one of 'inputs' or 'instances' "
             "keys to exist "
         )
     if "instances" in request:
@@ -98,7 +98,7 @@ def response(request, outputs):
 
 def _from_instances(instances, infos):
     if not isinstance(instances, list):
-        raise _invalid(f"JSON Value: {_shown(instances)} Expecting 'instances' to be an list/array")
+        raise _invalid(f"JSON Value: {shown(instances)} Expecting 'instances' to be an list/array")
     if not instances:
         raise _invalid("JSON Value: [] No values in 'instances' array")
     named = _is_object(instances[0])
@@ -123,7 +123,7 @@ def _from_instances(instances, infos):
                 ) from error
         if named and set(instance) != set(infos):
             raise _invalid(
-                f"Failed to process element: {index} of 'instances' list. JSON object: {_shown(instance)} keys must "
+                f"Failed to process element: {index} of 'instances' list. JSON object: {shown(instance)} keys must "
                 f"be equal to: {','.join(sorted(infos))}"
             )
     return {name: np.stack(rows) for name, rows in columns.items()}
@@ -164,9 +164,7 @@ def _to_array(value, info):
         size = len(level[0])
         for item in level:
             if not isinstance(item, list):
-                raise _invalid(
-                    f"JSON Value: {_shown(item)} found at incorrect level: {len(shape) + 1} in the JSON DOM."
-                )
+                raise _invalid(f"JSON Value: {shown(item)} found at incorrect level: {len(shape) + 1} in the JSON DOM.")
             if len(item) != size:
                 raise _invalid(
                     f"Encountered list at unexpected size: {len(item)} at level: {len(shape)} expected size: {size}"
@@ -175,7 +173,7 @@ def _to_array(value, info):
         level = list(itertools.chain.from_iterable(level))
     read = _READERS.get(dtype)
     if read is None:
-        raise ServingError(Code.UNIMPLEMENTED, f"Conversion of JSON Value: {_shown(value)} to type: {dtype.name}")
+        raise ServingError(Code.UNIMPLEMENTED, f"Conversion of JSON Value: {shown(value)} to type: {type_name(dtype)}")
     leaves = []
     for item in level:
         if isinstance(item, list):
@@ -184,7 +182,7 @@ def _to_array(value, info):
     try:
         return np.array(leaves, dtype.as_numpy_dtype).reshape(shape)
     except (ValueError, OverflowError) as error:  # more dimensions than NumPy has, or a number beyond float
-        raise _invalid(f"JSON Value: {_shown(value)} is not of expected type: {dtype.name}") from error
+        raise _invalid(f"JSON Value: {shown(value)} is not of expected type: {type_name(dtype)}") from error
 
 
 def _read_float(value, dtype):
@@ -214,8 +212,23 @@ def _read_string(value, dtype):
             raise _type_error(value, dtype) from error
     if not isinstance(value, dict):
         raise _type_error(value, dtype)
-    if not _is_base64(value):
-        raise _invalid(f"JSON Value: {_shown(value)} not formatted correctly for base64 data")
+    if not is_base64(value):
+        raise _invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+    return decode_base64(value)
+
+
+def decode_base64(value):
+    """Reads `{"b64": "..."}`.
+
+    Args:
+        value: dict for which `is_base64` holds.
+
+    Returns:
+        bytes.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT if it is not base64.
+    """
     # As in absl::Base64Unescape, white space is passed over and padding may be left out.
     text = "".join(value["b64"].split()).rstrip("=")
     try:
@@ -243,7 +256,7 @@ def _to_json(name, value):
         # By way of its shortest decimal: 0.1 and not 0.10000000149011612.
         return value.astype("U32").astype(np.float64).tolist()
     if dtype not in _READERS:
-        raise _invalid(f"Failed to write JSON value for tensor type: {dtype.name}")
+        raise _invalid(f"Failed to write JSON value for tensor type: {type_name(dtype)}")
     return value.tolist()
 
 
@@ -261,34 +274,42 @@ def _base64(item):
     return {"b64": base64.b64encode(item).decode()}
 
 
-def _is_base64(value):
+def is_base64(value):
+    """Whether a JSON value is `{"b64": "..."}`, which stands for bytes."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
 def _is_object(value):
-    return isinstance(value, dict) and not _is_base64(value)
+    return isinstance(value, dict) and not is_base64(value)
 
 
 def _shape(array):
     return "[" + ",".join(map(str, array.shape)) + "]"
 
 
-def _shown(value, limit=256):
+def shown(value, limit=256):
     """Returns the first characters of a JSON value, without writing out the rest."""
-    shown = ""
-    for part in json.JSONEncoder().iterencode(value):
-        shown += part[:limit]
-        if len(shown) >= limit:
-            break
-    return shown[:limit]
+    text = ""
+    try:
+        for part in json.JSONEncoder().iterencode(value):
+            text += part[:limit]
+            if len(text) >= limit:
+                break
+    except RecursionError:  # the encoder needs more of the stack than the parser
+        text += "..."
+    return text[:limit]
+
+
+def json_type(value):
+    """Returns what TensorFlow Serving calls the type of a JSON value."""
+    return str(value) if isinstance(value, bool) else _JSON_TYPES[type(value)]
 
 
 _JSON_TYPES = {dict: "Object", list: "Array", str: "String", int: "Number", float: "Number", type(None): "Null"}
 
 
 def _type_error(value, dtype):
-    kind = str(value) if isinstance(value, bool) else _JSON_TYPES[type(value)]
-    return _invalid(f"JSON Value: {_shown(value)} Type: {kind} is not of expected type: {dtype.name}")
+    return _invalid(f"JSON Value: {shown(value)} Type: {json_type(value)} is not of expected type: {type_name(dtype)}")
 
 
 def _invalid(message):

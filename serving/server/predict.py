@@ -2,25 +2,30 @@
 
 import logging
 import re
+import time
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 
-from serving.server.errors import Code, ServingError
+from serving.server.errors import Code, ServingError, type_name
+from serving.server.image_limits import check_pictures
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_SIGNATURE = "serving_default"
 
 
-def predict(model, inputs, signature_name="", output_filter=()):
-    """Calls a signature of a loaded model.
+def predict(model, inputs, signature_name="", output_filter=(), limits=None, metrics=None):
+    """Calls a signature of a loaded model as `Predict` asks.
 
     Args:
-        model: `model_store.LoadedModel`.
+        model: `loaded_model.LoadedModel`.
         inputs: dict, input name to NumPy array; strings are arrays of `bytes` objects.
         signature_name: str, `serving_default` if empty.
         output_filter: names of the outputs wanted, all if empty.
+        limits: optional `limits.Limits` for pictures in the inputs.
+        metrics: optional `metrics.Metrics`.
 
     Returns:
         A dict, output name to NumPy array.
@@ -37,21 +42,50 @@ def predict(model, inputs, signature_name="", output_filter=()):
     _check_outputs(signature, output_filter)
     for index, name in enumerate(sorted(inputs)):
         _check_tensor(index, name, inputs[name], signature.inputs[name])
+    return call(model, signature_name, inputs, output_filter or sorted(signature.outputs), "Predict", limits, metrics)
+
+
+def call(model, signature_name, inputs, outputs, api, limits=None, metrics=None):
+    """Runs a signature on inputs that fit it.
+
+    Args:
+        model: `loaded_model.LoadedModel`.
+        signature_name: str.
+        inputs: dict, input name to NumPy array.
+        outputs: names of the outputs wanted.
+        api: str, what the metrics call the request, such as `Predict`.
+        limits: optional `limits.Limits` for pictures in the inputs.
+        metrics: optional `metrics.Metrics`.
+
+    Returns:
+        A dict, output name to NumPy array.
+
+    Raises:
+        ServingError: a picture is too large, the model cannot use an input, or the queue is full.
+    """
+    signature = model.signature_defs[signature_name]
+    if limits is not None:
+        for name, value in inputs.items():
+            if signature.inputs[name].dtype == types_pb2.DT_STRING:
+                check_pictures(name, value, limits.image_bytes, limits.image_pixels)
+    began = time.perf_counter()
     try:
         tensors = {
             name: tf.constant(value, tf.as_dtype(signature.inputs[name].dtype)) for name, value in inputs.items()
         }
-        outputs = model.functions[signature_name](**tensors)
+        results = model.functions[signature_name](**tensors)
         # asarray with its type, because numpy() returns bare bytes for a scalar string
-        return {
-            name: np.asarray(outputs[name].numpy(), outputs[name].dtype.as_numpy_dtype)
-            for name in output_filter or sorted(outputs)
-        }
+        answer = {name: np.asarray(results[name].numpy(), results[name].dtype.as_numpy_dtype) for name in outputs}
+    except ServingError:
+        raise
     except tf.errors.OpError as error:
         raise ServingError(_code(error), _useful_part(error.message)) from error
     except Exception as error:  # a client never sees a traceback
-        logger.exception("Predict failed in signature %s of %s", signature_name, model.name)
-        raise ServingError(Code.INTERNAL, "Predict internal error") from error
+        logger.exception("%s failed in signature %s of %s", api, signature_name, model.name)
+        raise ServingError(Code.INTERNAL, f"{api} internal error") from error
+    if metrics is not None:
+        metrics.runtime(model.name, api, time.perf_counter() - began)
+    return answer
 
 
 def _check_names(signature, inputs):
@@ -92,7 +126,7 @@ def _check_tensor(index, name, value, info):
     if provided != expected:
         raise ServingError(
             Code.INVALID_ARGUMENT,
-            f"Expects arg[{index}] to be {expected.name} but {provided.name} is provided (input {name})",
+            f"Expects arg[{index}] to be {type_name(expected)} but {type_name(provided)} is provided (input {name})",
         )
     shape = tf.TensorShape(info.tensor_shape)
     if not shape.is_compatible_with(np.shape(value)):

@@ -1,23 +1,27 @@
-"""TensorFlow Serving's REST interface: predict, status and metadata of a model (its g3doc/api_rest.md)."""
+"""TensorFlow Serving's REST interface: its g3doc/api_rest.md, and the page that Prometheus reads."""
 
+import asyncio
 import inspect
 import json
-import logging
 import re
+import time
+import urllib.parse
+from concurrent import futures
 
 from google.protobuf import json_format
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.server import json_tensor
+from serving.server import examples, json_examples, json_tensor
 from serving.server import predict as predict_lib
+from serving.server.bearer_token import token_matches
 from serving.server.errors import Code, ServingError
 from serving.server.grpc_service import signature_def_map
+from serving.server.logs import log_request, logger
+from serving.server.metrics import CONTENT_TYPE
+from serving.server.model_service import status_response
 from serving.server.model_store import ModelSpec
-
-logger = logging.getLogger(__name__)
 
 # model_servers/http_rest_api_util.cc
 _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
@@ -32,32 +36,114 @@ _WITH_DEFAULTS = (
 )
 
 
-def create_app(store, max_body_bytes):
-    """Makes the web application.
+class RestService:
+    """Answers REST requests.
 
     Args:
         store: `model_store.ModelStore`.
-        max_body_bytes: int, larger request bodies are refused with 413 before they are read.
-
-    Returns:
-        A `starlette.applications.Starlette`.
+        limits: `limits.Limits`.
+        metrics: `metrics.Metrics`.
+        threads: int, requests that are worked on at once.
+        token: optional str, the bearer token that every request must show.
+        metrics_path: optional str, where Prometheus reads.
     """
 
-    async def answer(request):
+    def __init__(self, store, limits, metrics, threads, token=None, metrics_path=None):
+        self._store = store
+        self._limits = limits
+        self._metrics = metrics
+        self._token = token
+        self._metrics_path = metrics_path
+        self._threads = futures.ThreadPoolExecutor(threads, thread_name_prefix="rest")
+        self._under_way = 0
+
+    def app(self):
+        """Makes the web application, a `starlette.applications.Starlette`."""
+        methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+        return Starlette(routes=[Route("/{path:path}", self._answer, methods=methods)])
+
+    def close(self):
+        """Lets go of the threads; those that a client no longer waits for end on their own."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _answer(self, request):
+        method, path = request.method, request.url.path
+        if self._token and not token_matches(self._token, request.headers.get("authorization")):
+            return _json({"error": "A bearer token is needed: authorization: Bearer ..."}, 401)
+        if self._metrics_path and path == self._metrics_path and method == "GET":
+            return Response(self._metrics.page(), media_type=CONTENT_TYPE)
+        if not path.startswith("/v1/"):
+            return _json({"error": f"Malformed request: {method} {path}"}, 404)
+        # Counted here, in the one thread of the event loop: the queue before the working threads has no bound.
+        if self._under_way >= self._limits.concurrent_requests:
+            message = f"The server is working on {self._under_way} requests and takes no more"
+            return _json({"error": message}, Code.UNAVAILABLE.http_status)
+        self._under_way += 1
         try:
-            body = await _read_body(request, max_body_bytes)
+            with self._metrics.under_way("REST"):
+                return await self._timed(request, method, path)
+        finally:
+            self._under_way -= 1
+
+    async def _timed(self, request, method, path):
+        began = time.perf_counter()
+        answer, error, api, name = None, None, method, ""
+        try:
+            body = await _read_body(request, self._limits.message_bytes)
             if body is None:
-                return _json({"error": f"Request body is larger than {max_body_bytes} bytes"}, 413)
+                return _json({"error": f"Request body is larger than {self._limits.message_bytes} bytes"}, 413)
+            spec, api = _parse_path(method, path)
+            name = spec.name
             # TensorFlow blocks: the event loop stays free for other requests.
-            return _json(await run_in_threadpool(_dispatch, store, request.method, request.url.path, body))
-        except ServingError as error:
-            return _json({"error": error.message}, error.code.http_status)
+            work = asyncio.get_running_loop().run_in_executor(self._threads, self._dispatch, spec, api, body)
+            answer = await asyncio.wait_for(work, self._limits.rest_timeout)
+        except ServingError as refused:
+            error = refused
+        except (asyncio.TimeoutError, TimeoutError):  # two classes before Python 3.11
+            error = ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification")
         except Exception:  # a client never sees a traceback
             logger.exception("A request failed")
-            return _json({"error": "Internal error"}, 500)
+            error = ServingError(Code.INTERNAL, "Internal error")
+        code = error.code if error else Code.OK
+        seconds = time.perf_counter() - began
+        self._metrics.request(name, api, "REST", code, seconds)
+        log_request("REST", api, name, code, seconds, error.message if error else "")
+        if error:
+            return _json({"error": error.message}, code.http_status)
+        return Response(answer, media_type="application/json")
 
-    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    return Starlette(routes=[Route("/v1/{path:path}", answer, methods=methods)])
+    def _dispatch(self, spec, api, body):
+        """Returns the answer as bytes: what a large one costs to write is not the event loop's."""
+        if api == "status":
+            return _dumps(_dict(status_response(self._store, spec)))
+        if api == "metadata":
+            return _dumps(_metadata(self._store.get(spec)))
+        request = json_tensor.parse_request(body)
+        if api == "predict":
+            with self._store.get(spec).in_use() as model:
+                return _dumps(self._predict(model, request))
+        message = json_examples.input_from_request(request)
+        with self._store.get(spec).in_use() as model:
+            signature_name = request.get("signature_name", "")
+            if api == "classify":
+                result = examples.classify(model, message, signature_name, self._limits, self._metrics)
+                return _dumps(json_examples.classification_response(result))
+            result = examples.regress(model, message, signature_name, self._limits, self._metrics)
+            return _dumps(json_examples.regression_response(result))
+
+    def _predict(self, model, request):
+        signature_name = request.get("signature_name") or predict_lib.DEFAULT_SIGNATURE
+        if signature_name not in model.functions:
+            # Another code and wording than over gRPC (model_servers/http_rest_api_handler.cc, GetInfoMap).
+            raise ServingError(
+                Code.INVALID_ARGUMENT, f'Serving signature name: "{signature_name}" not found in signature def'
+            )
+        infos = model.signature_defs[signature_name].inputs
+        if not infos:
+            raise ServingError(Code.INVALID_ARGUMENT, f"Failed to get input map for signature: {signature_name}")
+        inputs = json_tensor.inputs_from_request(request, dict(infos))
+        outputs = predict_lib.predict(model, inputs, signature_name, (), self._limits, self._metrics)
+        return json_tensor.response(request, outputs)
 
 
 async def _read_body(request, limit):
@@ -73,65 +159,39 @@ async def _read_body(request, limit):
     return bytes(body)
 
 
-def _dispatch(store, method, path, body):
+def _parse_path(method, path):
+    """Returns which model is asked and for what."""
     pattern = {"GET": _GET_PATH, "POST": _POST_PATH}.get(method)
     match = pattern.fullmatch(path) if pattern else None
     if match is None:
         raise ServingError(Code.INVALID_ARGUMENT, f"Malformed request: {method} {path}")
-    version = match["version"]
+    version, label = match["version"], match["label"]
     if version and int(version) >= 2**63:
         raise ServingError(Code.INVALID_ARGUMENT, f"Failed to convert version: {version} to numeric.")
-    spec = ModelSpec(match["name"], int(version) if version else None, match["label"])
-    wanted = (match["method"] or "status").lower()
-    if wanted == "status":
-        return _status(store, spec)
-    if wanted == "metadata":
-        return _metadata(store, spec)
-    if wanted == "predict":
-        return _predict(store, spec, body)
-    raise ServingError(Code.UNIMPLEMENTED, f"Method not implemented: {wanted}")
-
-
-def _predict(store, spec, body):
-    request = json_tensor.parse_request(body)
-    model = store.get(spec)
-    signature_name = request.get("signature_name") or predict_lib.DEFAULT_SIGNATURE
-    if signature_name not in model.functions:
-        # Another code and wording than over gRPC (model_servers/http_rest_api_handler.cc, GetInfoMap).
-        raise ServingError(
-            Code.INVALID_ARGUMENT, f'Serving signature name: "{signature_name}" not found in signature def'
-        )
-    infos = model.signature_defs[signature_name].inputs
-    if not infos:
-        raise ServingError(Code.INVALID_ARGUMENT, f"Failed to get input map for signature: {signature_name}")
-    inputs = json_tensor.inputs_from_request(request, dict(infos))
-    return json_tensor.response(request, predict_lib.predict(model, inputs, signature_name))
-
-
-def _status(store, spec):
-    return {
-        "model_version_status": [
-            {
-                "version": str(status.version),
-                "state": status.state,
-                "status": {"error_code": status.code.name, "error_message": status.message},
-            }
-            for status in store.status(spec)
-        ]
-    }
-
-
-def _metadata(store, spec):
-    model = store.get(spec)
-    signatures = json_format.MessageToDict(
-        signature_def_map(model), preserving_proto_field_name=True, **{_WITH_DEFAULTS: True}
+    spec = ModelSpec(
+        urllib.parse.unquote(match["name"]),
+        int(version) if version else None,
+        urllib.parse.unquote(label) if label else None,
     )
+    return spec, (match["method"] or "status").lower()
+
+
+def _metadata(model):
+    signatures = _dict(signature_def_map(model))
     return {
         "model_spec": {"name": model.name, "signature_name": "", "version": str(model.version)},
         "metadata": {"signature_def": signatures},
     }
 
 
-def _json(content, status=200):
-    # Not JSONResponse, which refuses NaN and Infinity: TensorFlow Serving writes them.
-    return Response(json.dumps(content), status, media_type="application/json")
+def _dict(message):
+    return json_format.MessageToDict(message, preserving_proto_field_name=True, **{_WITH_DEFAULTS: True})
+
+
+def _dumps(content):
+    # NaN and Infinity are written as such, as TensorFlow Serving does.
+    return json.dumps(content).encode()
+
+
+def _json(content, status):
+    return Response(_dumps(content), status, media_type="application/json")

@@ -20,7 +20,7 @@ def exports(tmp_path_factory):
     for sign in (1, -1):
         paths[sign] = tmp_path_factory.mktemp("export") / "model"
         model = TinyModel(sign)
-        names = ("serving_default", "serve_tensor", "serve_examples", "odd", "single", "slow")
+        names = ("serving_default", "serve_tensor", "serve_examples", "odd", "single", "clip", "slow")
         tf.saved_model.save(model, str(paths[sign]), signatures={name: getattr(model, name) for name in names})
     return paths
 

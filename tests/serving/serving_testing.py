@@ -43,9 +43,9 @@ class TinyModel(tf.Module):
     def serve_tensor(self, face):
         return self.answer(face)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-    def serve_examples(self, examples):
-        features = tf.io.parse_example(examples, {"image/encoded": tf.io.FixedLenFeature([], tf.string)})
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def serve_examples(self, inputs):
+        features = tf.io.parse_example(inputs, {"image/encoded": tf.io.FixedLenFeature([], tf.string)})
         answer = self.serving_default(features["image/encoded"])
         return {"classes": answer["label_names"], "scores": answer["probabilities"]}
 
@@ -57,6 +57,12 @@ class TinyModel(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
     def single(self, x):
         return {"y": x / 10.0}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="clip")])
+    def clip(self, clip):
+        """Rows of any length, as those of clips."""
+        with tf.control_dependencies([tf.debugging.assert_non_negative(clip, "negative")]):
+            return {"sum": tf.reduce_sum(clip, axis=1)}
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.int32, name="turns"), tf.TensorSpec([None], tf.string, name="begun")]
@@ -88,6 +94,12 @@ def grpc_request(inputs, signature="", name="fer", version=None):
     for key, value in inputs.items():
         request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
     return request
+
+
+def example(encoded):
+    record = tf.train.Example()
+    record.features.feature["image/encoded"].bytes_list.value.append(encoded)
+    return record
 
 
 def rest(server, path, body=None, headers=None, timeout=20):

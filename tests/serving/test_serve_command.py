@@ -42,7 +42,7 @@ def run(*arguments):
 
 @pytest.mark.slow
 def test_serves_until_a_signal_then_ends_with_0(base_path):
-    process = run("--model-base-path", str(base_path), "--port", "0", "--rest-api-port", "0")
+    process = run("--model-base-path", str(base_path), "--port", "0", "--rest-api-port", "0", "--drain-seconds", "600")
     line = ""
     while "gRPC" not in line:
         line = process.stdout.readline()
@@ -53,9 +53,9 @@ def test_serves_until_a_signal_then_ends_with_0(base_path):
         assert client.predict([png(250)])[0]["label"] == "anger"
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60  # there is nothing to wait for
     assert "Traceback" not in errors
 
 
@@ -77,5 +77,12 @@ def test_help_has_an_example():
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Example: fer-keras serve" in output
-    for option in ("--model-base-path", "--model-name", "--port", "--rest-api-port", "--host"):
+    for option in (
+        "--model-base-path",
+        "--model-config-file",
+        "--port",
+        "--rest-api-port",
+        "--host",
+        "--enable-batching",
+    ):
         assert option in output

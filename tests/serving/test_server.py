@@ -11,17 +11,16 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving_testing import LABELS, SIZE, grpc_request, png, push, rest, until
+from serving_testing import LABELS, SIZE, example, grpc_request, png, push, rest, until
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
-    inference_pb2,
     predict_pb2,
     prediction_service_pb2_grpc,
-    regression_pb2,
 )
 
 from fer_keras.errors import InputError
+from serving.server.limits import Limits
 from serving.server.server import Server
 
 PREDICT = "/v1/models/fer:predict"
@@ -85,10 +84,8 @@ def test_other_signatures_agree(server, stub, signature):
         faces = np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 1)).astype(np.float32)
         sent, as_json, output = {"face": faces}, faces.tolist(), "probabilities"
     else:
-        bytes_list = tf.train.Feature(bytes_list=tf.train.BytesList(value=[png(99)]))
-        example = tf.train.Example(features=tf.train.Features(feature={"image/encoded": bytes_list}))
-        sent, as_json, output = {"examples": [example.SerializeToString()] * 2}, None, "scores"
-        as_json = [b64(data) for data in sent["examples"]]
+        sent, as_json, output = {"inputs": [example(png(99)).SerializeToString()] * 2}, None, "scores"
+        as_json = [b64(data) for data in sent["inputs"]]
     response = stub.Predict(grpc_request(sent, signature), timeout=20)
     status, answer = rest(server, PREDICT, {"signature_name": signature, "instances": as_json})
     assert status == 200
@@ -163,7 +160,7 @@ IMAGE = {"image": [png(1)]}
         ({"inputs": {}}, "INVALID_ARGUMENT", "input size does not match signature: 0!=1 len({}) != len({image})"),
         ({"inputs": {**IMAGE, "y": 1.0}}, "INVALID_ARGUMENT", "Sent extra: {y}. Missing but required: {}."),
         ({"inputs": {"face": FACE}}, "INVALID_ARGUMENT", "Signature input alias: image(feed name: "),
-        ({"inputs": {"image": [1.0]}}, "INVALID_ARGUMENT", "Expects arg[0] to be string but float32 is provided"),
+        ({"inputs": {"image": [1.0]}}, "INVALID_ARGUMENT", "Expects arg[0] to be string but float is provided"),
         ({"inputs": {"image": png(1)}}, "INVALID_ARGUMENT", "Expects input image to have shape [?] but got []"),
         (
             {"inputs": {"face": FACE[..., 0]}, "signature": "serve_tensor"},
@@ -173,7 +170,7 @@ IMAGE = {"image": [png(1)]}
         ({"inputs": {"image": [b"not an image"]}}, "INVALID_ARGUMENT", "Unknown image file format. One of JPEG"),
         ({"inputs": {"image": [png(1)[:40]]}}, "INVALID_ARGUMENT", "Invalid PNG"),
         ({"inputs": {"image": [b""]}}, "INVALID_ARGUMENT", "Input is empty."),
-        ({"inputs": {"examples": [b"x"]}, "signature": "serve_examples"}, "INVALID_ARGUMENT", ""),
+        ({"inputs": {"inputs": [b"x"]}, "signature": "serve_examples"}, "INVALID_ARGUMENT", ""),
     ],
 )
 def test_grpc_errors(stub, kwargs, code, message):
@@ -225,16 +222,20 @@ def test_grpc_errors_of_the_message_itself(stub):
     assert details(request, stub.GetModelMetadata) == "Metadata field weights is not supported"
 
 
-def test_grpc_unimplemented(stub):
-    calls = [
-        (stub.Classify, classification_pb2.ClassificationRequest()),
-        (stub.Regress, regression_pb2.RegressionRequest()),
-        (stub.MultiInference, inference_pb2.MultiInferenceRequest()),
-    ]
-    for call, request in calls:
-        with pytest.raises(grpc.RpcError) as caught:
-            call(request, timeout=20)
-        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+def test_classify_answers_as_predict_does(server, stub):
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name, request.model_spec.signature_name = "fer", "serve_examples"
+    request.input.example_list.examples.extend([example(png(250)), example(png(0))])
+    result = stub.Classify(request, timeout=20).result
+    faces = stub.Predict(grpc_request({"image": [png(250), png(0)]}), timeout=20).outputs["probabilities"]
+    scores = [[one.score for one in row.classes] for row in result.classifications]
+    np.testing.assert_array_equal(scores, tf.make_ndarray(faces))
+    assert [one.label for one in result.classifications[0].classes] == list(LABELS)
+    body = {"signature_name": "serve_examples", "examples": [{"image/encoded": b64(png(250))}]}
+    status, answer = rest(server, "/v1/models/fer:classify", body)
+    assert status == 200
+    assert [label for label, _ in answer["results"][0]] == list(LABELS)
+    assert [score for _, score in answer["results"][0]] == pytest.approx(scores[0])
 
 
 ONE = [b64(png(1))]
@@ -273,7 +274,7 @@ ONE = [b64(png(1))]
         (PREDICT, b'{"instances": ["\\ud800"]}', 400, "is not of expected type: string"),
         (PREDICT, {"signature_name": "single", "instances": ["1"]}, 400, "is not of expected type: float"),
         (PREDICT, {"signature_name": "single", "instances": [True]}, 400, "Type: True is not of expected type"),
-        (PREDICT, {"signature_name": "single", "instances": [10**400]}, 400, "is not of expected type: float32"),
+        (PREDICT, {"signature_name": "single", "instances": [10**400]}, 400, "is not of expected type: float"),
         (PREDICT, {"signature_name": "single", "instances": [[1], [1, 2]]}, 400, "Expecting tensor size: 1 but got: 2"),
         (PREDICT, {"signature_name": "single", "instances": [[1, 2], [[1], [2]]]}, 400, "Expecting shape [2] but got"),
         (PREDICT, {"signature_name": "single", "inputs": [[1], [1, 2]]}, 400, "list at unexpected size: 2 at level: 1"),
@@ -293,10 +294,8 @@ ONE = [b64(png(1))]
         (PREDICT, b'{"inputs": ' + b"[" * 500 + b"]" * 500 + b"}", 400, ""),
         ("/v1/models/fer", {}, 400, "Malformed request: POST /v1/models/fer"),
         ("/v1/models/fer:predict", None, 400, "Malformed request: GET /v1/models/fer:predict"),
-        ("/v1/models/fer:classify", {}, 501, "not implemented"),
         ("/v1/models/dog", None, 404, "Could not find any versions of model dog"),
         ("/v1/models/fer/versions/7", None, 404, "Could not find version 7 of model fer"),
-        ("/v1/models/fer/labels/canary", None, 400, "Unrecognized servable version label"),
         ("/v1/models/dog/metadata", None, 404, "Servable not found for request: Latest(dog)"),
     ],
 )
@@ -412,7 +411,7 @@ def test_unknown_host(base_path):
 
 @pytest.mark.slow
 def test_stop_lets_requests_finish(base_path, tmp_path):
-    server = Server(base_path, grpc_port=0, rest_port=0)
+    server = Server(base_path, grpc_port=0, rest_port=0, limits=Limits(rest_timeout=100))
     server.start()
     answers, begun = {}, {name: tmp_path / name for name in ("grpc", "rest")}
     turns = 1_500_000  # a few seconds

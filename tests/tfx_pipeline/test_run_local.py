@@ -113,7 +113,7 @@ def read_test_examples(config):
 
 def serve(version, examples):
     records = tf.constant([example.SerializeToString() for example in examples])
-    return tf.saved_model.load(str(version)).signatures["serve_examples"](examples=records)
+    return tf.saved_model.load(str(version)).signatures["serve_examples"](inputs=records)
 
 
 def accuracy(answers, examples):

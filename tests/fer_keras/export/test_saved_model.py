@@ -55,7 +55,7 @@ def test_tensors_and_records_get_the_same_answer(served, faces):
     np.testing.assert_allclose(tensors["probabilities"], expected["probabilities"], atol=1e-6)
     sample = Sample("folder", "a", "b", None, label="happiness")
     records = [make_record(png(face), sample).SerializeToString() for face in faces]
-    scored = served.signatures["serve_examples"](examples=tf.constant(records))
+    scored = served.signatures["serve_examples"](inputs=tf.constant(records))
     np.testing.assert_allclose(scored["scores"], expected["probabilities"], atol=1e-6)
     assert scored["classes"].numpy()[0].tolist() == [name.encode() for name in NAMES]
 
@@ -94,9 +94,7 @@ def test_landmarks_reach_the_model_through_every_signature(model_with_map, serve
         make_record(png(face), sample, one if known else None).SerializeToString()
         for face, one in zip(faces, landmarks, strict=True)
     ]
-    np.testing.assert_allclose(
-        signatures["serve_examples"](examples=tf.constant(records))["scores"], expected, atol=1e-6
-    )
+    np.testing.assert_allclose(signatures["serve_examples"](inputs=tf.constant(records))["scores"], expected, atol=1e-6)
 
 
 def test_signatures_of_a_model_with_an_angle_map(served_with_map):
@@ -107,13 +105,13 @@ def test_signatures_of_a_model_with_an_angle_map(served_with_map):
     assert inputs == {
         "serving_default": {"image": (None,), "landmarks": (None, 68, 2)},
         "serve_tensor": {"face": (None, 48, 48, 1), "landmarks": (None, 68, 2)},
-        "serve_examples": {"examples": (None,)},
+        "serve_examples": {"inputs": (None,)},
     }
 
 
 def test_signatures_name_their_tensors_and_carry_neither_labels_nor_centres(served):
     inputs = {name: list(signature.structured_input_signature[1]) for name, signature in served.signatures.items()}
-    assert inputs == {"serving_default": ["image"], "serve_tensor": ["face"], "serve_examples": ["examples"]}
+    assert inputs == {"serving_default": ["image"], "serve_tensor": ["face"], "serve_examples": ["inputs"]}
     assert not [variable for variable in served.variables if tuple(variable.shape) == (3, 128)]
 
 

@@ -125,7 +125,7 @@ def test_records_of_clips_get_the_clips_answer(served, frames):
         tf.train.Example(features=tf.train.Features(feature={"image/encoded": bytes_feature(*clip[:length])}))
         for clip, length in zip(batch, LENGTHS, strict=True)
     ]
-    records = served["serve_examples"](examples=tf.constant([one.SerializeToString() for one in examples]))
+    records = served["serve_examples"](inputs=tf.constant([one.SerializeToString() for one in examples]))
     clips = served["serve_video"](frames=encoded(frames), lengths=tf.constant(LENGTHS))
     np.testing.assert_allclose(records["scores"], clips["probabilities"], atol=1e-6)
     assert records["classes"].numpy().tolist() == [[name.encode() for name in NAMES]] * 3
