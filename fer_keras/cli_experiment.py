@@ -187,7 +187,7 @@ def occlusion(
     where: WhereOption = None,
     folds: Annotated[int, typer.Option(min=2, help="Subject-wise folds; the first is tested on.")] = 5,
     seeds: SeedsOption = 3,
-    steps: Annotated[int | None, typer.Option(min=2, help="Steps of a restorer's training [2400].")] = None,
+    steps: Annotated[int | None, typer.Option(min=2, help="Steps of a restorer's training [1200].")] = None,
     config_file: Annotated[
         Path | None, typer.Option("--config", help="Configuration of the restorers as JSON, without their epochs.")
     ] = None,

@@ -8,6 +8,7 @@ from fer_keras.augmentation.occlude_faces import ANY_FACE
 from fer_keras.occlusion import OCCLUDERS, occluder_layer
 
 _EYES = slice(36, 48)  # of the landmarks
+_GLASSES = 0.45  # share of the face that sunglasses cover in their own size
 
 
 class OccluderPool:
@@ -35,7 +36,8 @@ class OccluderPool:
             landmarks: float array of shape `(n, 68, 2)`, x and y in [0, 1] of the crop, zeros where none were found.
             seed: sequence of ints ≥ 0.
             kinds: sequence of `fer_keras.occlusion.OCCLUDERS`.
-            coverage: `(low, high)` of the share of the face that random blocks cover, or `None` for any.
+            coverage: `(low, high)` of the share of the face that random blocks cover, or `None` for any. Half of the
+                sunglasses are reduced to shares of it as well.
 
         Returns:
             An `OccluderPool`, of fewer than n occluders where faces without landmarks cannot get one; `None` if there
@@ -51,6 +53,8 @@ class OccluderPool:
             if kind not in kinds:
                 continue
             share = rng.uniform(*coverage) if coverage and kind == "random_block" else None
+            if coverage and kind == "sunglasses" and coverage[0] < _GLASSES and rng.random() < 0.5:
+                share = rng.uniform(coverage[0], min(coverage[1], _GLASSES))
             picture = image[..., 0] if image.shape[-1] == 1 else image
             layer = occluder_layer(picture, points * size, kind, rng, share).astype("float16")
             (blocks if kind == "random_block" else others).append((layer, points[_EYES].mean(axis=0) * size))

@@ -43,14 +43,20 @@ RESTORERS = {
 }
 """Name of a restorer to what the reader sees and its discriminators; the first is the paper's."""
 
-STEPS, WARM_UP, EPOCHS, COPIES = 2400, 0.5, 24, 3
+STEPS, WARM_UP, EPOCHS, COPIES = 1200, 0.5, 24, 3
 """Steps of a restorer and the share of them without discriminators, epochs of a recogniser, occluded copies of a face
 for the one that is trained with occluders."""
 
 QUICK = {"folds": 2, "seeds": 1, "steps": 12, "epochs": 1, "areas": (0.2,), "restorers": ("dual", "reconstruction")}
 
 RESTORER = RestorationConfig(
-    width=0.75, batch_size=32, learning_rate=3e-3, discriminator_rate=1e-3, average_decay=0.99, occluded=0.8
+    width=0.75,
+    fill="smooth",
+    batch_size=16,
+    learning_rate=2e-3,
+    discriminator_rate=1e-3,
+    average_decay=0.99,
+    occluded=0.8,
 )
 """What restorers are trained with, besides what follows from the number of steps: for runs of minutes."""
 
@@ -109,7 +115,7 @@ def run_occlusion_experiment(
         out: folder of the experiment.
         folds: int, number of subject-wise folds, by the published rule; the first is tested on.
         seeds: int, how many seeds, from 0, of networks and occluders.
-        steps: int, of a restorer's training; 2,400 by default. Half of them are without discriminators.
+        steps: int, of a restorer's training; 1,200 by default. Half of them are without discriminators.
         quick: bool, one seed, two restorers and a few steps, to see everything run.
         restorer: `RestorationConfig` without regard to the fields `FIXED`: faces are of 48×48 grey pixels, epochs
             follow from `steps`, and the recogniser of the same seed is the feature model.

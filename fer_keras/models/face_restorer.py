@@ -21,7 +21,7 @@ class FaceRestorer(keras.Model):
         channels: 1 for grey, 3 for colour.
         width: float, factor on the number of filters.
         blind: bool, whether there is a mask head. Without, the mask is part of the input.
-        fill: `"mean"` or `"noise"`, what the generator sees in the hole, see `fer_keras.layers.HoleFill`.
+        fill: what the generator sees in the hole, see `fer_keras.layers.HoleFill`.
         mask_threshold: float in (0, 1).
         mask_margin: int, pixels.
         least_area: float, share of the picture, 0-1.

@@ -1,6 +1,7 @@
 """The two networks that restore a face: one says what is covered, the other paints it."""
 
 import keras
+from keras import ops
 
 from fer_keras.layers.arguments import number, whole_number
 from fer_keras.layers.hole_fill import HoleFill
@@ -8,6 +9,8 @@ from fer_keras.layers.hole_fill import HoleFill
 _FILTERS = (16, 32, 64)
 _DILATIONS = (2, 4, 8)
 _HEAD_FILTERS = (16, 32, 64)
+_NEXT_TO_NOTHING = keras.initializers.RandomNormal(stddev=1e-3)
+_NEAR_ONE = 0.98  # of pixels from -1 to 1; the steps of tanh die out beyond
 
 
 def restoration_generator(image_size=48, channels=1, width=1.0, fill="mean", name="restoration_generator"):
@@ -21,7 +24,8 @@ def restoration_generator(image_size=48, channels=1, width=1.0, fill="mean", nam
         image_size: int, height and width in pixels, a multiple of 16.
         channels: 1 for grey, 3 for colour.
         width: float, factor on the number of filters.
-        fill: what the network sees in the hole, see `fer_keras.layers.HoleFill`.
+        fill: what the network sees in the hole, see `fer_keras.layers.HoleFill`. With `"smooth"` it paints what is to
+            be added to that, and begins with next to nothing.
         name: string, name of the model.
 
     Returns:
@@ -38,8 +42,8 @@ def restoration_generator(image_size=48, channels=1, width=1.0, fill="mean", nam
     face = keras.Input((image_size, image_size, channels), name="face")
     mask = keras.Input((image_size, image_size, 1), name="mask")
     x = HoleFill(fill, name="fill")(face, mask)
-    x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="scale")(x)
-    x = layers.Concatenate(name="face_and_mask")([x, mask])
+    filled = layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="scale")(x)
+    x = layers.Concatenate(name="face_and_mask")([filled, mask])
     fine = _convolution(first, 5, name="encoder1")(x)
     x = _convolution(second, 3, strides=2, name="encoder2_down")(fine)
     middle = _convolution(second, 3, name="encoder2")(x)
@@ -49,7 +53,11 @@ def restoration_generator(image_size=48, channels=1, width=1.0, fill="mean", nam
         x = _convolution(third, 3, dilation_rate=rate, name=f"dilated{rate}")(x)
     x = _up(x, middle, second, "decoder2")
     x = _up(x, fine, first, "decoder1")
-    x = layers.Conv2D(channels, 3, padding="same", name="pixels")(x)
+    if fill == "smooth":
+        x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=_NEXT_TO_NOTHING, name="pixels")(x)
+        x = _AddBeforeTanh(dtype="float32", name="on_filled")([x, filled])
+    else:
+        x = layers.Conv2D(channels, 3, padding="same", name="pixels")(x)
     x = layers.Activation("tanh", dtype="float32", name="range")(x)
     painted = layers.Rescaling(127.5, 127.5, dtype="float32", name="painted")(x)
     return keras.Model({"face": face, "mask": mask}, painted, name=name)
@@ -111,3 +119,16 @@ def _up(x, skip, filters, name):
     x = keras.layers.UpSampling2D(name=f"{name}_up")(x)
     x = keras.layers.Concatenate(name=f"{name}_skip")([x, skip])
     return _convolution(filters, 3, name=name)(x)
+
+
+@keras.saving.register_keras_serializable("fer_keras")
+class _AddBeforeTanh(keras.layers.Layer):
+    """Adds to pixels from -1 to 1 before `tanh`, which gives these pixels where nothing is added."""
+
+    def call(self, inputs):
+        added, pixels = inputs
+        pixels = ops.clip(pixels, -_NEAR_ONE, _NEAR_ONE)
+        return added + 0.5 * (ops.log1p(pixels) - ops.log1p(-pixels))
+
+    def compute_output_shape(self, input_shapes):
+        return input_shapes[1]

@@ -33,7 +33,7 @@ class RestorationConfig:
         channels: 1 for grey, 3 for colour.
         width: factor on the number of filters of all networks.
         blind: whether the restorer has a mask head, so that it takes faces without masks.
-        fill: what the generator sees in holes, `"mean"` or `"noise"`.
+        fill: what the generator sees in holes, `"mean"`, `"noise"` or `"smooth"`, see `fer_keras.layers.HoleFill`.
         discriminators: some of `"global"` and `"local"`; none trains on reconstruction alone.
         adversarial_loss: `"hinge"` or `"least_squares"`.
         hole_weight: of L1 in the hole, see `fer_keras.models.RestorationGAN`.

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fer_keras.layers import HoleFill
 from fer_keras.models import FaceRestorer
 from fer_keras.models.restoration_discriminator import restoration_discriminator
 from fer_keras.models.restoration_generator import restoration_generator
@@ -78,9 +79,9 @@ def test_sizes(size, channels):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("blind", [True, False])
-def test_file_and_export_answer_alike(occluded_faces, tmp_path, blind):
-    restorer = FaceRestorer(**TINY, blind=blind, fill="mean", mask_threshold=0.45, least_area=0.0, name="mine")
+@pytest.mark.parametrize(("blind", "fill"), [(True, "mean"), (False, "mean"), (True, "smooth")])
+def test_file_and_export_answer_alike(occluded_faces, tmp_path, blind, fill):
+    restorer = FaceRestorer(**TINY, blind=blind, fill=fill, mask_threshold=0.45, least_area=0.0, name="mine")
     check_config(restorer)
     inputs = occluded_faces["face"].astype("float32")
     if not blind:
@@ -119,6 +120,14 @@ def test_the_generator_sees_the_whole_face():
     other[:, :4, :4] = 255  # in the corner across
     first, second = (generator({"face": one, "mask": mask}).numpy() for one in (face, other))
     assert abs(first - second)[0, 44, 44] > 0
+
+
+def test_a_smooth_filling_is_what_the_generator_begins_with(occluded_faces):
+    faces, mask = (occluded_faces[name].astype("float32") for name in ("face", "mask"))
+    painted = restoration_generator(32, width=0.15, fill="smooth")({"face": faces, "mask": mask})
+    filled = HoleFill("smooth")(faces, mask)
+    assert abs(painted - filled).numpy().max() < 8
+    assert abs(painted - filled).numpy().mean() < 2
 
 
 def test_kernels_of_the_discriminator_have_spectral_norm_one():
