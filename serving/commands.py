@@ -25,6 +25,9 @@ def serve(
     model_config_file: Annotated[
         _File, typer.Option(help="models.config of TensorFlow Serving, instead of name and base path.")
     ] = None,
+    model_config_file_poll_wait_seconds: Annotated[
+        float, typer.Option(help="Seconds between two looks at models.config; 0 for one look only.", min=0)
+    ] = 0.0,
     enable_batching: Annotated[bool, typer.Option("--enable-batching", help="Compute requests together.")] = False,
     batching_parameters_file: Annotated[
         _File, typer.Option(help="batching_parameters.txt of TensorFlow Serving.")
@@ -80,6 +83,7 @@ def serve(
             from serving.server import config_files
             from serving.server.batching import BatchingParameters
             from serving.server.bearer_token import read_token
+            from serving.server.config_watch import ConfigWatch
             from serving.server.limits import Limits
             from serving.server.logs import log_to_terminal
             from serving.server.server import Server
@@ -107,16 +111,21 @@ def serve(
             metrics_path=config_files.read_monitoring(monitoring_config_file) if monitoring_config_file else None,
             any_labels=allow_version_labels_for_unavailable_models,
         )
+        watch = None
+        if model_config_file and model_config_file_poll_wait_seconds:
+            watch = ConfigWatch(model_config_file, server.store, model_config_file_poll_wait_seconds)
         with log_to_terminal(log_format == "json", log_requests):
-            _run(server, drain_seconds, "https" if ssl_config_file else "http")
+            _run(server, watch, drain_seconds, "https" if ssl_config_file else "http")
 
 
-def _run(server, drain_seconds, scheme):
+def _run(server, watch, drain_seconds, scheme):
     """Serves until a signal comes, then finishes what is under way."""
     from fer_keras.console import console
 
     server.start()
     try:
+        if watch is not None:
+            watch.start()
         name = server.store.names[0]
         others = len(server.store.names) - 1
         console.print(
@@ -128,4 +137,6 @@ def _run(server, drain_seconds, scheme):
         )
         threading.Event().wait()
     finally:
+        if watch is not None:
+            watch.stop()
         server.stop(drain_seconds)

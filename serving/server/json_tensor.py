@@ -13,6 +13,9 @@ import tensorflow as tf
 
 from serving.server.errors import Code, ServingError, type_name
 
+MAX_NODES = 2_000_000
+"""Lists and objects in a request at most: in memory each takes many times its two bytes in the request."""
+
 
 def parse_request(body):
     """Parses the body of a predict request.
@@ -24,10 +27,13 @@ def parse_request(body):
         A dict, the request.
 
     Raises:
-        ServingError: INVALID_ARGUMENT if the body is no JSON object, or its `signature_name` no string.
+        ServingError: INVALID_ARGUMENT if the body is no JSON object, has too many parts, or its `signature_name` is no
+            string.
     """
     if not body:
         raise _invalid("JSON Parse error: The document is empty")
+    if body.count(b"[") + body.count(b"{") > MAX_NODES:
+        raise _invalid(f"JSON Parse error: more than {MAX_NODES} lists and objects")
     try:
         request = json.loads(body)
     except (ValueError, RecursionError) as error:

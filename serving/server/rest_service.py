@@ -89,7 +89,8 @@ class RestService:
         began = time.perf_counter()
         answer, error, api, name = None, None, method, ""
         try:
-            body = await _read_body(request, self._limits.message_bytes)
+            reading = _read_body(request, self._limits.message_bytes)
+            body = await asyncio.wait_for(reading, self._limits.rest_timeout)
             if body is None:
                 return _json({"error": f"Request body is larger than {self._limits.message_bytes} bytes"}, 413)
             spec, api = _parse_path(method, path)

@@ -1,4 +1,5 @@
 import dataclasses
+import time
 
 import pytest
 
@@ -11,6 +12,8 @@ from serving.server.config_files import (
     read_monitoring,
     read_tls,
 )
+from serving.server.config_watch import ConfigWatch
+from serving.server.errors import Code, ServingError
 from serving.server.model_config import VersionPolicy
 
 # The example of TensorFlow Serving's g3doc/serving_config.md.
@@ -109,3 +112,38 @@ def test_faults_name_the_file_and_what_is_wrong(file, read, text, message):
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match=r"gone: cannot be read \(No such file"):
         read_models(tmp_path / "gone")
+
+
+def test_a_changed_file_is_followed(file, caplog):
+    class Store:
+        reloaded, names = [], ["a"]
+
+        def reload(self, configs):
+            self.reloaded.append([config.name for config in configs])
+            if configs[0].name == "bad":
+                raise ServingError(Code.UNKNOWN, "1 model(s) did not become available")
+
+    def config(name):
+        return f"model_config_list {{ config {{ name: '{name}' base_path: '/a' model_platform: 'tensorflow' }} }}"
+
+    store = Store()
+    path = file(config("a"))
+    watch = ConfigWatch(path, store, 0.01)
+    watch.look()
+    assert store.reloaded == []
+    for text in (config("b"), "nonsense", config("bad"), config("c")):
+        file(text)
+        watch.look()
+        watch.look()
+    path.unlink()
+    watch.look()
+    assert store.reloaded == [["b"], ["bad"], ["c"]]
+    refused = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert [message.count("was not followed") for message in refused] == [1, 1, 1]
+    watch.start()
+    file(config("d"))
+    deadline = time.monotonic() + 20
+    while store.reloaded[-1] != ["d"] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    watch.stop()
+    assert store.reloaded[-1] == ["d"]

@@ -288,6 +288,7 @@ ONE = [b64(png(1))]
         (PREDICT, b"", 400, "JSON Parse error: The document is empty"),
         (PREDICT, b"{", 400, "JSON Parse error: "),
         (PREDICT, b"[1]", 400, "Is not object"),
+        (PREDICT, b'{"instances": [' + b"[]," * 2_000_000 + b"1]}", 400, "more than 2000000 lists and objects"),
         (PREDICT, b"\xff\xfe\xfd", 400, "JSON Parse error: "),
         (PREDICT, b'{"instances": ' + b"9" * 5000 + b"}", 400, ""),
         (PREDICT, b'{"instances": ' + b"[" * 100_000, 400, "JSON Parse error: "),
