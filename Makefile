@@ -7,6 +7,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PYTHONWARNINGS ?= ignore
 # Two processes: tests spend their time tracing, which takes one core each. PYTEST_ARGS= runs them in one.
 PYTEST_ARGS ?= --numprocesses 2 --dist loadfile
+# What depends on Keras and TensorFlow most: the slow tests that run on the newest ones too.
+ON_KERAS := fer_keras/layers fer_keras/losses fer_keras/models fer_keras/training fer_keras/export fer_keras/testing serving
 
 setup:
 	@scripts/setup
@@ -25,7 +27,8 @@ test-all: lint
 
 test-newest: ## the library and the server on the newest TensorFlow and Keras
 	@scripts/setup newest
-	$(ENV)-newest/bin/python -m pytest $(PYTEST_ARGS) tests/fer_keras tests/serving -m "not long"
+	$(ENV)-newest/bin/python -m pytest $(PYTEST_ARGS) tests/fer_keras tests/serving -m "not slow and not long"
+	$(ENV)-newest/bin/python -m pytest $(PYTEST_ARGS) $(addprefix tests/,$(ON_KERAS)) -m "slow and not long"
 
 lint: setup
 	$(BIN)/ruff check .
