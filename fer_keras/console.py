@@ -17,7 +17,8 @@ errors = Console(stderr=True, highlight=False)
 def load_libraries():
     """Imports TensorFlow and Keras without the lines that they write to the terminal.
 
-    Commands call it first. What is wrong with the libraries still raises.
+    Commands call it first. What is wrong with the libraries still raises. With `FER_LOGICAL_CPUS=2` in the environment
+    TensorFlow has two CPU devices, to try what is meant for several GPUs; it must know before it starts.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -27,6 +28,12 @@ def load_libraries():
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")
+        devices = int(os.environ.get("FER_LOGICAL_CPUS", "1"))
+        if devices > 1:
+            cpu = tf.config.list_physical_devices("CPU")[0]
+            if not tf.config.get_logical_device_configuration(cpu):
+                one = tf.config.LogicalDeviceConfiguration()
+                tf.config.set_logical_device_configuration(cpu, [one] * devices)
         tf.zeros(())  # the runtime reports on devices when it first runs
 
 

@@ -1,5 +1,6 @@
 """The sub-command `pipeline` of `fer-keras`."""
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -20,37 +21,57 @@ def pipeline():
     """The TFX pipeline: from a corpus to a pushed model."""
 
 
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", help="The pipeline as YAML, or its training alone as JSON; options given here win over both."
+    ),
+]
+
+
 @app.command(epilog="Example: fer-keras pipeline run --corpus folder --data my_faces --push-to saved_models/fer")
 def run(
+    config_file: ConfigOption = None,
     corpus: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="ck_plus, mmi, folder (a labels.csv), synthetic (built in, drawn into the run's folder), ..."
+            help="ck_plus, mmi, folder (a labels.csv), synthetic (built in, drawn into the run's folder) [synthetic]"
         ),
-    ] = "synthetic",
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the corpus, in its official layout.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for everything that the run writes.")] = Path("runs/pipeline"),
-    push_to: Annotated[Path, typer.Option(help="Base path of the served model; gets a new version.")] = Path(
-        "saved_models/fer"
-    ),
+    out: Annotated[Path | None, typer.Option(help="Folder for everything that runs write [runs/pipeline].")] = None,
+    push_to: Annotated[
+        Path | None, typer.Option(help="Base path of the served model; gets a new version [saved_models/fer].")
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Only these labels, separated by commas.")] = None,
-    folds: Annotated[int, typer.Option(help="Subject-wise folds.")] = 10,
-    test_fold: Annotated[int, typer.Option(help="The fold to test on; the others are trained on.")] = 0,
+    folds: Annotated[int | None, typer.Option(help="Subject-wise folds [10].")] = None,
+    test_fold: Annotated[int | None, typer.Option(help="The fold to test on; the others are trained on [0].")] = None,
+    cross_validate: Annotated[
+        bool, typer.Option("--cross-validate", help="Test on every fold in turn, then train the pushed model on all.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Folds side by side, one core each; 0: one after the other on all cores.")
+    ] = None,
     min_accuracy: Annotated[
-        float, typer.Option(help="Least accuracy on the test fold for the model to be pushed.")
-    ] = 0.5,
+        float | None, typer.Option(help="Least accuracy on what is held out for the model to be pushed [0.5].")
+    ] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="How far below the accuracy of the served model it may be [0].")
+    ] = None,
+    tune: Annotated[
+        int | None, typer.Option(min=1, metavar="TRIALS", help="Search for a configuration before every training.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training faces, or clips.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation [0].")] = None,
-    task: Annotated[str, typer.Option(help="static: a model of single faces; video: one of whole clips.")] = "static",
+    task: Annotated[
+        str | None, typer.Option(help="static: single faces; video: whole clips; occluded: covered faces [static].")
+    ] = None,
     frame_model: Annotated[
         str | None, typer.Option(help="video: preset that frames' features come from; else one is trained.")
     ] = None,
     encoder_epochs: Annotated[int | None, typer.Option(help="video: passes over single frames, where it is.")] = None,
     frames: Annotated[int | None, typer.Option(help="video: frames of a clip at most [16].")] = None,
     sampling: Annotated[str | None, typer.Option(help="video: uniform or all.")] = None,
-    config_file: Annotated[
-        Path | None, typer.Option("--config", help="Configuration of the training as JSON; options given here win.")
-    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop if any picture cannot be used.")] = False,
 ):
     """Train, evaluate and push a model with TFX on this machine.
@@ -60,89 +81,297 @@ def run(
     from fer_keras.console import load_libraries
 
     load_libraries()
+    from tfx_pipeline import run_local
+
+    chosen = {
+        "corpus": {"name": corpus, "data": data, "labels": _split(labels), "strict": strict or None},
+        "thresholds": {"accuracy": min_accuracy, "max_drop": max_drop},
+        "runner": {"workers": workers},
+        "out": out,
+        "push_to": push_to,
+        "folds": folds,
+        "test_fold": test_fold,
+        "cross_validate": cross_validate or None,
+        "task": task,
+    }
+    of_clips = {"frame_model": frame_model, "encoder_epochs": encoder_epochs, "frames": frames, "sampling": sampling}
+    config = _config(config_file, chosen, tune, {"epochs": epochs, "seed": seed}, of_clips)
+    with _shown() as show:
+        result = run_local.run_local(config, show)
+    _print_result(result, config)
+    if result.version is None:
+        raise typer.Exit(NOT_BLESSED)
+
+
+@contextlib.contextmanager
+def _shown():
+    """A function that shows a line of a run; what fails in it ends the command with one."""
     from rich.console import Console
     from rich.live import Live
     from rich.markup import escape
     from rich.spinner import Spinner
 
-    from tfx_pipeline.run_local import PipelineError, run_local
+    from tfx_pipeline.run_local import PipelineError
 
-    of_clips = {"frame_model": frame_model, "encoder_epochs": encoder_epochs, "frames": frames, "sampling": sampling}
-    training = _training(task, config_file, {"epochs": epochs, "seed": seed}, of_clips)
-    config = _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, training, strict)
     # A terminal of its own: the process's standard output belongs to the libraries while they run.
     with os.fdopen(os.dup(1), "w") as terminal:
         console = Console(file=terminal, highlight=False)
         spinner = Spinner("dots", "running the pipeline")
         with Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False):
             try:
-                result = run_local(config, lambda line: console.print(escape(line), soft_wrap=True))
+                yield lambda line: console.print(escape(line), soft_wrap=True)
             except PipelineError as error:
                 console.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
                 raise typer.Exit(1) from None
-    _print_result(result, config)
-    if result.version is None:
-        raise typer.Exit(NOT_BLESSED)
 
 
-def _training(task, file, chosen, of_clips):
-    """The configuration of a training, from a file and from options; `None` is an option that was not given."""
+@app.command(epilog="Example: fer-keras pipeline infer --data photos --model saved_models/fer --out runs/infer")
+def infer(
+    data: Annotated[Path, typer.Option(help="Folder of pictures, with those in folders below.")],
+    model: Annotated[
+        Path, typer.Option(help="A SavedModel, or the base path of a served model, whose newest version answers.")
+    ] = Path("saved_models/fer"),
+    out: Annotated[Path, typer.Option(help="Folder for answers.csv and what else is written.")] = Path("runs/infer"),
+):
+    """Let a model answer to every picture of a folder, with TFX's BulkInferrer."""
+    from fer_keras.console import console, load_libraries
+
+    load_libraries()
+    from tfx_pipeline import run_local
+
+    with _shown() as show:
+        answers, count, skipped = run_local.infer_local(data, model, out, show)
+    console.print(f"{count} answers in {answers}; {skipped} pictures were skipped", soft_wrap=True)
+
+
+@app.command(epilog="Example: fer-keras pipeline rollback --push-to saved_models/fer --to 1764200000")
+def rollback(
+    push_to: Annotated[Path, typer.Option(help="Base path of the served model.")] = Path("saved_models/fer"),
+    to: Annotated[
+        int | None, typer.Option(help="The version to serve again; by default the newest with another model.")
+    ] = None,
+):
+    """Serve an earlier version again: it becomes the newest one, whole; nothing is removed."""
+    from fer_keras.console import console, load_libraries
+
+    load_libraries()
+    from tfx_pipeline.versions import roll_back
+
+    earlier, version = roll_back(push_to, to)
+    console.print(f"Version {earlier.name} is served again, as version {version.name}: {version}", soft_wrap=True)
+
+
+@app.command("compile", epilog="Example: fer-keras pipeline compile --config pipeline.yaml --to runs/fer-kubeflow.yaml")
+def compile_(
+    config_file: Annotated[Path, typer.Option("--config", help="The pipeline as YAML, with a section kubeflow.")],
+    to: Annotated[Path, typer.Option(help="The file to write.")] = Path("runs/fer-kubeflow.yaml"),
+):
+    """Compile the pipeline for Kubeflow Pipelines v2; the corpus is read here for its labels, and nothing is run."""
+    from fer_keras.console import console, load_libraries
+
+    load_libraries()
+    config = _config(config_file, {}, None, {}, {})
+    try:
+        from tfx_pipeline.run_kubeflow import write_pipeline
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"compile needs the package {error.name}, which TFX brings up to Python 3.11: use such an environment"
+        ) from error
+    write_pipeline(config, to)
+    console.print(f"Compiled: {to}", soft_wrap=True)
+    console.print("Next: see docs/guides/pipeline.md, Kubeflow, for the command that submits it")
+
+
+OutOption = Annotated[Path, typer.Option(help="Folder of the pipeline's runs.")]
+MetadataOption = Annotated[
+    str | None, typer.Option(help="File or URL of the metadata, where it is not metadata.sqlite in that folder.")
+]
+
+
+@app.command(epilog="Example: fer-keras pipeline status --out runs/pipeline")
+def status(
+    out: OutOption = Path("runs/pipeline"),
+    metadata: MetadataOption = None,
+    name: Annotated[
+        str | None, typer.Option("--run", help="The components of this run; latest for the newest one.")
+    ] = None,
+    last: Annotated[int, typer.Option(min=1, help="How many runs, from the newest back.")] = 10,
+):
+    """Show the runs of a pipeline, or the components of one: state, durations, artifacts, blessing."""
+    with _runs(out, metadata) as (console, store):
+        from rich.table import Table
+
+        from tfx_pipeline.status import read_run, read_runs
+
+        if name is None:
+            table = Table("run", "state", "components", "cached", "seconds", "blessed", "pushed")
+            for run in read_runs(store, last):
+                done, cached = (
+                    sum(one.state in states for one in run.components) for states in (("complete",), ("cached",))
+                )
+                blessed = {None: "-", True: "yes", False: "no"}[run.blessed]
+                figures = (str(done), str(cached), f"{run.seconds:.1f}")
+                table.add_row(run.name, run.state, *figures, blessed, Path(run.pushed).name or "-")
+        else:
+            run = read_runs(store, 1)[0] if name == "latest" else read_run(store, name)
+            table = Table("pipeline", "component", "state", "seconds", "artifacts")
+            for one in run.components:
+                shown = "\n".join(str(_below(uri, out)) for uri in one.artifacts)
+                table.add_row(one.pipeline, one.name, one.state, f"{one.seconds:.1f}", shown)
+        console.print(table)
+
+
+@app.command(epilog="Example: fer-keras pipeline report --out runs/pipeline --run latest")
+def report(
+    out: OutOption = Path("runs/pipeline"),
+    metadata: MetadataOption = None,
+    name: Annotated[str, typer.Option("--run", help="The run; latest for the newest one.")] = "latest",
+):
+    """Show where the time of a run went: what it did besides training, by component."""
+    with _runs(out, metadata) as (console, store):
+        from rich.table import Table
+
+        from tfx_pipeline.status import overhead, read_run, read_runs
+
+        run = read_runs(store, 1)[0] if name == "latest" else read_run(store, name)
+        rows = overhead(run)
+        table = Table("component", "times", "seconds", "training", "besides")
+        for row in rows:
+            figures = (f"{row[column]:.1f}" for column in ("seconds", "training", "overhead"))
+            table.add_row(row["name"], str(row["count"]), *figures)
+        total = [sum(row[column] for row in rows) for column in ("seconds", "training", "overhead")]
+        table.add_row("all", "", *(f"{value:.1f}" for value in total), style="bold")
+        console.print(table)
+        largest = " and ".join(f"{row['name']} ({row['overhead']:.1f} s)" for row in rows[:2])
+        console.print(
+            f"Run {run.name}: {run.seconds:.1f} s by the clock, {total[1]:.1f} s of training. Largest besides:"
+        )
+        console.print(f"{largest}. Folds are side by side: their seconds add up to more than the clock's.")
+
+
+def _below(path, folder):
+    """A path below a folder, or as it is where it is elsewhere."""
+    path, folder = Path(path), folder.absolute()
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
+
+
+@contextlib.contextmanager
+def _runs(out, metadata):
+    """The console, and the metadata of the runs below a folder."""
+    from fer_keras.console import console, load_libraries
+
+    load_libraries()
+    from tfx_pipeline.status import open_store
+
+    with open_store(metadata or out / "metadata.sqlite") as store:
+        if not store.get_contexts_by_type("pipeline_run"):
+            raise InputError(f"{metadata or out}: holds no run")
+        yield console, store
+
+
+def _split(labels):
+    """Names separated by commas, or `None` where the option was not given."""
+    from fer_keras.cli_options import split_names
+
+    names = split_names(labels)
+    return None if names is None else tuple(names)
+
+
+def _config(file, chosen, trials, of_training, of_clips):
+    """The pipeline of a file and of options; `None` is an option that was not given."""
+    from tfx_pipeline.config import PipelineConfig, Tuning
+    from tfx_pipeline.config_file import PipelineFile, read_pipeline_file
+
+    of_pipeline = file and file.suffix != ".json"
+    asked = _replace(read_pipeline_file(file) if of_pipeline else PipelineFile(), chosen)
+    if trials is not None:
+        asked = dataclasses.replace(asked, tuning=dataclasses.replace(asked.tuning or Tuning(), trials=trials))
+    training = _training(asked, None if of_pipeline else file, of_training, of_clips)
+    found, data = _read(asked)
+    return PipelineConfig(
+        corpus=asked.corpus.name,
+        data_dir=data,
+        label_names=found.label_names,
+        pipeline_root=Path(asked.out),
+        push_dir=Path(asked.push_to),
+        folds=asked.folds,
+        test_fold=asked.test_fold,
+        cross_validate=asked.cross_validate,
+        fold_workers=asked.runner.workers,
+        min_accuracy=asked.thresholds.accuracy,
+        max_drop=asked.thresholds.max_drop,
+        tuning=asked.tuning,
+        data_gate=asked.data_gate,
+        slices=asked.slices,
+        training=training,
+        serving_check=asked.serving_check,
+        strict=asked.corpus.strict,
+        replicas=asked.runner.replicas,
+        beam_workers=asked.runner.beam_workers,
+        beam_args=asked.runner.beam_args,
+        reading_beam_args=asked.runner.reading_beam_args,
+        metadata=asked.runner.metadata,
+        kubeflow=asked.kubeflow,
+    )
+
+
+def _replace(part, chosen):
+    """A file, or a section of one, with what was chosen in place of what it says."""
+    changes = {}
+    for name, value in chosen.items():
+        if isinstance(value, dict):
+            changes[name] = _replace(getattr(part, name), value)
+        elif value is not None:
+            changes[name] = str(value) if isinstance(value, Path) else value
+    return dataclasses.replace(part, **changes)
+
+
+def _training(asked, file, chosen, of_clips):
+    """The configuration of a training, from files and from options; `None` is an option that was not given."""
     from fer_keras.training.config_file import read_config
-    from fer_keras.training.static import StaticConfig
-    from fer_keras.training.video import VideoConfig, check_frame_model
+    from fer_keras.training.video import check_frame_model
+    from tfx_pipeline.config import TASKS
 
-    tasks = {"static": StaticConfig, "video": VideoConfig}
-    if task not in tasks:
-        raise InputError(f"--task {task}: expected {' or '.join(tasks)}")
     chosen, of_clips = (
         {name: value for name, value in options.items() if value is not None} for options in (chosen, of_clips)
     )
-    if of_clips and task != "video":
+    if of_clips and asked.task != "video":
         raise InputError(f"--{next(iter(of_clips)).replace('_', '-')} is for --task video")
-    training = tasks[task](**(read_config(file, tasks[task]) if file else {}))
+    if file:
+        asked = dataclasses.replace(asked, training=read_config(file, TASKS[asked.task]))
+    training = asked.training_config()
     if "encoder_epochs" in of_clips:
         of_clips["encoder"] = dataclasses.replace(training.encoder, epochs=of_clips.pop("encoder_epochs"))
+    if asked.task == "occluded" and "epochs" in chosen:  # those of the restorer are the file's
+        of_clips["classifier"] = dataclasses.replace(training.classifier, epochs=chosen.pop("epochs"))
     training = dataclasses.replace(training, **chosen, **of_clips)
-    if task == "video":
+    if asked.task == "video":
         check_frame_model(training)
         if training.frame_model and Path(training.frame_model).exists():  # not a name: the Trainer may run elsewhere
             training = dataclasses.replace(training, frame_model=str(Path(training.frame_model).absolute()))
     return training
 
 
-def _config(corpus, data, out, push_to, labels, folds, test_fold, min_accuracy, training, strict):
+def _read(asked):
+    """The corpus, read before TFX is loaded, so that what is wrong with it or with the folds shows at once."""
     from fer_keras import corpora
-    from fer_keras.training.video import VideoConfig
-    from tfx_pipeline.config import PipelineConfig
+    from tfx_pipeline.spans import newest_span
 
+    corpus, out, push_to = asked.corpus, Path(asked.out), Path(asked.push_to)
     held = {child.name for child in out.iterdir()} if out.is_dir() else set()
     if held - {"corpus"} and not held & {"logs", "metadata.sqlite"}:
         raise InputError(f"--out {out}: is not empty and holds no pipeline; expected a folder of the pipeline's own")
-    if data is None:
-        if corpus not in corpora.BUILT_IN:
-            raise InputError(f"--data is missing; expected the folder of a corpus ({corpus})")
-        data = out / "corpus"
-    if corpus in corpora.BUILT_IN:
-        _draw(corpora.BUILT_IN[corpus], data)
-    wanted = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
+    if not corpus.data and corpus.name not in corpora.BUILT_IN:
+        raise InputError(f"--data is missing; expected the folder of a corpus ({corpus.name})")
+    data = newest_span(corpus.data) if corpus.data else out / "corpus"
+    if corpus.name in corpora.BUILT_IN:
+        _draw(corpora.BUILT_IN[corpus.name], data)
     if push_to.exists() and not push_to.is_dir():
         raise InputError(f"--push-to {push_to}: is a file; expected a folder for the served versions")
-    # Read once before TFX is loaded: what is wrong with the corpus or the folds shows at once.
-    whole = {"peak_frames": None} if isinstance(training, VideoConfig) else {}
-    found = corpora.read(corpus, data, wanted, strict=strict, **whole)
-    corpora.assign_folds(found.subjects, folds)
-    return PipelineConfig(
-        corpus=corpus,
-        data_dir=data,
-        label_names=found.label_names,
-        pipeline_root=out,
-        push_dir=push_to,
-        folds=folds,
-        test_fold=test_fold,
-        min_accuracy=min_accuracy,
-        training=training,
-        strict=strict,
-    )
+    whole = {"peak_frames": None} if asked.task == "video" else {}
+    found = corpora.read(corpus.name, data, list(corpus.labels) or None, strict=corpus.strict, **whole)
+    corpora.assign_folds(found.subjects, asked.folds)
+    return found, data
 
 
 def _draw(write, directory):
@@ -164,13 +393,23 @@ def _print_result(result, config):
     table = Table(show_header=False)
     table.add_row("faces", str(result.faces))
     table.add_row("skipped pictures", str(result.skipped))
-    table.add_row(
-        "accuracy",
-        f"{result.accuracy:.3f} by {'clip' if config.of_clips else 'picture'} "
-        f"({config.corpus}, fold {config.test_fold} of {config.folds} held out, "
-        f"seed {config.training.seed})",
-    )
+    table.add_row("accuracy", _accuracy(result, config))
+    if result.baseline_accuracy is not None:
+        table.add_row("model served before", f"{result.baseline_accuracy:.3f} on the same fold")
     table.add_row("blessed", "yes" if result.version else "no")
     table.add_row("pushed", str(result.version) if result.version else f"nothing: {result.reason}")
+    if result.cross_validation:
+        table.add_row("report", str(result.cross_validation / "report.html"))
     table.add_row("log", str(result.log))
     console.print(table)
+
+
+def _accuracy(result, config):
+    what = "clip" if config.of_clips else "picture"
+    if config.cross_validate:
+        figure = f"{result.accuracy:.3f} ± {result.accuracy_std:.3f} by {what}"
+        return f"{figure} ({config.corpus}, mean over {config.folds} folds, seed {config.training.seed})"
+    return (
+        f"{result.accuracy:.3f} by {what} ({config.corpus}, fold {config.test_fold} of {config.folds} held out, "
+        f"seed {config.training.seed})"
+    )

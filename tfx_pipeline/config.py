@@ -2,12 +2,158 @@
 
 import dataclasses
 import pathlib
+import re
 
 from fer_keras.corpora import CORPORA
 from fer_keras.emotions import canonical
 from fer_keras.errors import InputError
 from fer_keras.training.static import StaticConfig
 from fer_keras.training.video import VideoConfig
+from tfx_pipeline.occluded import OccludedConfig
+
+TASKS = {"static": StaticConfig, "video": VideoConfig, "occluded": OccludedConfig}
+"""What is trained by the name of the task: the configuration of its training."""
+
+
+_IMAGE = re.compile(r"[\w.:/-]+:[\w.-]+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuning:
+    """A search before every training, on its own training faces; see `fer_keras.training.search`.
+
+    Args:
+        trials: int, the most configurations to try.
+        tuner: one of `fer_keras.training.search.TUNERS`.
+        objective: one of `fer_keras.training.search.OBJECTIVES`.
+        parameters: names of what is searched, some of `fer_keras.training.search.SPACE`; empty for all that fit.
+        validation_folds: int, sets of held-out subjects that a trial is judged on.
+        validation_share: float in (0, 0.5], share of the training faces in every such set.
+        seed: int, of the search.
+
+    Raises:
+        InputError: a number is out of its range.
+    """
+
+    trials: int = 20
+    tuner: str = "bayesian"
+    objective: str = "val_loss"
+    parameters: tuple[str, ...] = ()
+    validation_folds: int = 1
+    validation_share: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "parameters", tuple(self.parameters))
+        for name in ("trials", "validation_folds"):
+            if getattr(self, name) < 1:
+                raise InputError(f"tuning.{name} must be at least 1, received {getattr(self, name)}")
+        if not 0 < self.validation_share <= 0.5:
+            raise InputError(
+                f"tuning.validation_share must be above 0 and at most 0.5, received {self.validation_share}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class DataGate:
+    """What the data must be like for a run to go on.
+
+    Args:
+        schema: file of a schema (`schema.pbtxt`) that the records must follow; `""` infers one from them, which then
+            holds between the folds alone.
+        label_drift: float in [0, 1], the most that the share of any label may differ from what it was in the last run
+            that passed; 1 lets every drift pass.
+
+    Raises:
+        InputError: a number is out of its range, or there is no such file.
+    """
+
+    schema: str = ""
+    label_drift: float = 1.0
+
+    def __post_init__(self):
+        if not 0 <= self.label_drift <= 1:
+            raise InputError(f"data_gate.label_drift must be in 0 ... 1, received {self.label_drift}")
+        if self.schema:
+            path = pathlib.Path(self.schema).absolute()
+            if not path.is_file():
+                raise InputError(f"data_gate.schema {self.schema}: no such file; expected a schema as text (.pbtxt)")
+            object.__setattr__(self, "schema", str(path))
+
+
+@dataclasses.dataclass(frozen=True)
+class Kubeflow:
+    """Where and with what a compiled pipeline runs on Kubeflow.
+
+    Args:
+        image: container image with this package and its extra `pipeline`.
+        pipeline_root: default of the artifact store's folder, such as `gs://bucket/fer`; a run may name another.
+        data: default of the corpus's folder in the containers; a run may name another.
+        push_to: base path of the served model in the containers; it outlives them, on a volume.
+        gpus: int, GPUs of every Trainer and Tuner, and of them alone.
+        gpu_type: resource name of the GPUs.
+        node_selector: dict of labels that nodes of Trainers and Tuners must have.
+        tolerations: list of tolerations of the same, dicts of `key`, `operator`, `value`, `effect`.
+        volumes: dict of persistent volume claim to the path where every container finds it.
+        secrets: dict of environment variable to `secret/key`, for every container.
+        pull_secret: name of the secret that the image is pulled with.
+        cpu: float, CPUs of every container at most; 0 for the cluster's default.
+        memory: float, GB of every container at most; 0 for the cluster's default.
+
+    Raises:
+        InputError: a value that no cluster could take.
+    """
+
+    image: str = ""
+    pipeline_root: str = ""
+    data: str = ""
+    push_to: str = ""
+    gpus: int = 0
+    gpu_type: str = "nvidia.com/gpu"
+    node_selector: dict = dataclasses.field(default_factory=dict)
+    tolerations: tuple[dict, ...] = ()
+    volumes: dict = dataclasses.field(default_factory=dict)
+    secrets: dict = dataclasses.field(default_factory=dict)
+    pull_secret: str = ""
+    cpu: float = 0.0
+    memory: float = 0.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "tolerations", tuple(self.tolerations))
+        for name in ("gpus", "cpu", "memory"):
+            if getattr(self, name) < 0:
+                raise InputError(f"kubeflow.{name} must be at least 0, received {getattr(self, name)}")
+        for name in ("data", "push_to"):
+            if getattr(self, name) and not getattr(self, name).startswith("/"):
+                raise InputError(
+                    f"kubeflow.{name} must be an absolute path in the containers, received {getattr(self, name)}"
+                )
+        for place, one in enumerate(self.tolerations):
+            unknown = set(one) - {"key", "operator", "value", "effect"}
+            if unknown:
+                raise InputError(
+                    f"unknown key kubeflow.tolerations[{place}].{min(unknown)}; expected key, operator, value, effect"
+                )
+            if one.get("operator", "Equal") not in ("Equal", "Exists"):
+                raise InputError(f"kubeflow.tolerations[{place}].operator must be Equal or Exists")
+            if one.get("effect", "") not in ("", "NoSchedule", "PreferNoSchedule", "NoExecute"):
+                raise InputError(
+                    f"kubeflow.tolerations[{place}].effect must be NoSchedule, PreferNoSchedule or NoExecute"
+                )
+        texts = {
+            **{f"node_selector.{name}": value for name, value in self.node_selector.items()},
+            **{f"volumes.{name}": value for name, value in self.volumes.items()},
+            **{f"secrets.{name}": value for name, value in self.secrets.items()},
+        }
+        for name, value in texts.items():
+            if not isinstance(value, str):
+                raise InputError(f"kubeflow.{name} must be a text, received {value!r}")
+        for name, value in self.volumes.items():
+            if not value.startswith("/"):
+                raise InputError(f"kubeflow.volumes.{name} must be an absolute path, received {value}")
+        for name, value in self.secrets.items():
+            if value.count("/") != 1:
+                raise InputError(f"kubeflow.secrets.{name} must be secret/key, received {value}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,13 +168,33 @@ class PipelineConfig:
         push_dir: base path of the served model; a blessed model becomes its newest version.
         folds: number of subject-wise folds that the corpus is split into.
         test_fold: the fold that is evaluated; the model is trained on all others.
-        min_accuracy: least accuracy on the test fold, in [0, 1], for the model to be blessed.
-        training: what is trained and how: a `StaticConfig` for single faces, a `VideoConfig` for clips.
+        min_accuracy: least accuracy on the test fold, in [0, 1], for the model to be blessed; of a cross-validated
+            release the mean over the folds.
+        max_drop: how far below the accuracy of the newest served model a blessed one may be, in [0, 1]. Single splits
+            are compared on the same test fold, releases by their cross-validation figures.
+        cross_validate: test on every fold in turn, and train the model that is pushed on all of them; `test_fold` does
+            not matter then.
+        fold_workers: folds side by side in a cross-validation, one core each; 0 runs them here, on all cores, one after
+            the other; `None` takes what cores and memory allow.
+        tuning: optional `Tuning`.
+        data_gate: `DataGate`.
+        slices: features of the records by which the Evaluator reports accuracy; `attributes` has a slice for every
+            value of what the corpus states of people and pictures.
+        serving_check: what a model must answer on before it is pushed: `""` for nothing; `"embedded"`, the package's
+            own server (extra `serving`); or an image of TensorFlow Serving with its tag, such as
+            `"tensorflow/serving:2.16.1"`, which TFX's InfraValidator runs with Docker.
+        replicas: devices that a training is spread over (MirroredStrategy); 1 trains as everywhere else.
+        kubeflow: `Kubeflow`, for `tfx_pipeline.run_kubeflow`.
+        training: what is trained and how: a `StaticConfig` for single faces, a `VideoConfig` for clips, an
+            `OccludedConfig` for faces that something covers.
         strict: stop if any picture of the corpus cannot be used, instead of skipping it.
         beam_workers: processes for the Beam steps on this machine; more than one pays for large corpora only, since
             every step starts its own.
         beam_args: further Beam options, such as another runner; later ones win.
-        metadata_path: SQLite file of the runs' metadata; by default `metadata.sqlite` under `pipeline_root`.
+        reading_beam_args: Beam options of CorpusExampleGen alone, for engines that TFX's own steps fail on, such as
+            Dask.
+        metadata: where the runs' metadata is kept: an SQLite file, by default `metadata.sqlite` under `pipeline_root`,
+            or the URL of a database, see `tfx_pipeline.metadata_store`.
 
     Raises:
         InputError: a value that no run could work with.
@@ -42,20 +208,32 @@ class PipelineConfig:
     folds: int = 10
     test_fold: int = 0
     min_accuracy: float = 0.5
-    training: StaticConfig | VideoConfig = dataclasses.field(default_factory=StaticConfig)
+    max_drop: float = 0.0
+    cross_validate: bool = False
+    fold_workers: int | None = None
+    tuning: Tuning | None = None
+    data_gate: DataGate = dataclasses.field(default_factory=DataGate)
+    slices: tuple = ("label", "corpus", "occlusion", "attributes")
+    serving_check: str = ""
+    replicas: int = 1
+    kubeflow: Kubeflow = dataclasses.field(default_factory=Kubeflow)
+    training: StaticConfig | VideoConfig | OccludedConfig = dataclasses.field(default_factory=StaticConfig)
     strict: bool = False
     beam_workers: int = 1
     beam_args: tuple = ()
-    metadata_path: pathlib.Path | None = None
+    reading_beam_args: tuple = ()
+    metadata: str = ""
 
     def __post_init__(self):
         # Paths enter the metadata store: absolute ones mean the same from any folder.
         for name in ("data_dir", "pipeline_root", "push_dir"):
             object.__setattr__(self, name, pathlib.Path(getattr(self, name)).absolute())
-        path = self.metadata_path or self.pipeline_root / "metadata.sqlite"
-        object.__setattr__(self, "metadata_path", pathlib.Path(path).absolute())
+        where = str(self.metadata or self.pipeline_root / "metadata.sqlite")
+        object.__setattr__(self, "metadata", where if "://" in where else str(pathlib.Path(where).absolute()))
+        object.__setattr__(self, "slices", tuple(self.slices))
         object.__setattr__(self, "label_names", tuple(canonical(name) for name in self.label_names))
         object.__setattr__(self, "beam_args", tuple(self.beam_args))
+        object.__setattr__(self, "reading_beam_args", tuple(self.reading_beam_args))
         if self.corpus not in CORPORA:
             raise InputError(f"unknown corpus {self.corpus!r}; expected one of {', '.join(CORPORA)}")
         if len(set(self.label_names)) < max(len(self.label_names), 2):
@@ -68,6 +246,19 @@ class PipelineConfig:
             raise InputError(f"the test fold must be in 0 ... {self.folds - 1}, received {self.test_fold}")
         if not 0 <= self.min_accuracy <= 1:
             raise InputError(f"the least accuracy must be in 0 ... 1, received {self.min_accuracy}")
+        if not 0 <= self.max_drop <= 1:
+            raise InputError(f"max_drop must be in 0 ... 1, received {self.max_drop}")
+        if self.serving_check not in ("", "embedded") and not _IMAGE.fullmatch(self.serving_check):
+            raise InputError(
+                "serving_check must be empty, embedded or an image with a tag, such as tensorflow/serving:2.16.1, "
+                f"received {self.serving_check!r}"
+            )
+        if self.replicas < 1:
+            raise InputError(f"replicas must be at least 1, received {self.replicas}")
+        if self.fold_workers is not None and self.fold_workers < 0:
+            raise InputError(f"fold_workers must be at least 0, received {self.fold_workers}")
+        if self.tuning and not isinstance(self.training, StaticConfig):
+            raise InputError(f"tuning is for the task static; leave it out of a pipeline of the task {self.task}")
         if self.beam_workers < 1:
             raise InputError(f"beam_workers must be at least 1, received {self.beam_workers}")
         if self.of_clips and self.training.sampling == "apex":
@@ -79,6 +270,11 @@ class PipelineConfig:
     def of_clips(self):
         """Whether the model reads clips, not single faces."""
         return isinstance(self.training, VideoConfig)
+
+    @property
+    def task(self):
+        """Name of what is trained, one of `TASKS`."""
+        return next(name for name, kind in TASKS.items() if isinstance(self.training, kind))
 
     @property
     def face_shape(self):

@@ -6,11 +6,8 @@ import pathlib
 
 import apache_beam as beam
 from tfx.components.util import examples_utils
-from tfx.dsl.components.base import base_beam_component, base_beam_executor, base_driver, executor_spec
-from tfx.orchestration import data_types_utils
-from tfx.orchestration.portable import base_driver as run_driver
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.proto import example_gen_pb2
-from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
 
 from fer_keras import corpora
@@ -20,6 +17,8 @@ from fer_keras.corpora.prepare import corpus_fingerprint
 from fer_keras.corpora.records import FEATURES
 from fer_keras.corpora.shards import ShardWriter, plan_clip_shards, plan_shards
 from fer_keras.errors import InputError
+from tfx_pipeline.driver import FindingDriver
+from tfx_pipeline.local_path import local_path
 
 _log = logging.getLogger(__name__)
 
@@ -86,16 +85,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         folds, strict, clips = (exec_properties[name] for name in ("folds", "strict", "clips"))
         corpus = _read(exec_properties)
-        by_fold = plan_fold_shards(corpus, folds, examples.uri, clips)
+        by_fold = plan_fold_shards(corpus, folds, local_path(examples.uri), clips)
         writer = ClipWriter() if clips else RecordWriter()
         shards = [shard for shards in by_fold for shard in shards]
         with self._make_beam_pipeline() as pipeline:
             _ = pipeline | "Shards" >> beam.Create(shards) | "WriteShards" >> WriteShards(writer)
+        client = getattr(pipeline.result, "client", None)  # Dask's, which Beam leaves open
+        if client:
+            client.close()
         found = [[shard.read_notes() for shard in shards] for shards in by_fold]
         faces = [sum(len(note["faces"]) for note in notes) for notes in found]
         unusable = [tuple(item) for notes in found for note in notes for item in note["skipped"]]
         skipped = sorted([*map(tuple, corpus.skipped), *unusable])
-        notes = pathlib.Path(examples.uri, "skipped.txt")
+        notes = local_path(examples.uri) / "skipped.txt"
         notes.write_text("".join(f"{path}: {reason}\n" for path, reason in skipped))
         for path, reason in skipped[:_SHOWN]:
             _log.warning("skipped %s: %s", path, reason)
@@ -119,22 +121,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
 
 
-class Driver(base_driver.BaseDriver, run_driver.BaseDriver):
+class Driver(FindingDriver):
     """Adds the corpus's fingerprint, so that a changed corpus is read again and an unchanged one is not."""
 
-    def __init__(self, mlmd_connection):
-        base_driver.BaseDriver.__init__(self, mlmd_connection)
-        run_driver.BaseDriver.__init__(self, mlmd_connection)
-
-    def run(self, execution_info):
-        """Returns the execution's properties with the fingerprint."""
-        properties = dict(execution_info.exec_properties)
-        properties["fingerprint"] = corpus_fingerprint(_read(properties))
-        result = driver_output_pb2.DriverOutput()
-        for key, value in properties.items():
-            if value is not None:
-                data_types_utils.set_metadata_value(result.exec_properties[key], value)
-        return result
+    def find(self, input_dict, properties):
+        """Returns the fingerprint."""
+        return {"fingerprint": corpus_fingerprint(_read(properties))}
 
 
 class CorpusExampleGenSpec(component_spec.ComponentSpec):
@@ -162,7 +154,7 @@ class CorpusExampleGen(base_beam_component.BaseBeamComponent):
 
     Args:
         corpus: name of a corpus, one of `fer_keras.corpora.CORPORA`.
-        directory: the corpus's folder.
+        directory: string, the corpus's folder.
         label_names: the labels to keep.
         folds: int, number of folds; the splits are `fold-0`, `fold-1`, ...
         strict: fail if any picture cannot be used.
@@ -177,7 +169,7 @@ class CorpusExampleGen(base_beam_component.BaseBeamComponent):
     def __init__(self, corpus, directory, label_names, folds, strict=False, clips=False, code=""):
         spec = CorpusExampleGenSpec(
             corpus=corpus,
-            directory=str(directory),
+            directory=directory,
             label_names=json.dumps(list(label_names)),
             folds=folds,
             strict=int(strict),

@@ -6,7 +6,7 @@ from fer_keras.faces.decode import decode_faces
 from tfx_pipeline.example_gen import ORDER
 
 FACE, LABEL, SUBJECT, SEQUENCE, LANDMARKS = "face", "label", "subject", "sequence", "landmarks"
-FRAME, PHASE = "frame", "phase"
+FRAME, PHASE, OCCLUSION = "frame", "phase", "occlusion"
 
 
 def preprocessing_fn(inputs, custom_config):
@@ -21,9 +21,13 @@ def preprocessing_fn(inputs, custom_config):
     Returns:
         A dict of tensors of shape `(batch,)`: `face`, the face at the model's input size as PNG (Transform has no
         uint8, and PNG is lossless and small); `label`, its place in `label_names`, -1 if it is none of them;
-        `subject`, `sequence`, and `order`, the place in the corpus. And `landmarks` as they came.
+        `subject`, `sequence`, `occlusion`, and `order`, the place in the corpus. And `landmarks` as they came.
     """
-    return {**_about(inputs, custom_config), FACE: _resized(inputs["image/encoded"], custom_config)}
+    return {
+        **_about(inputs, custom_config),
+        FACE: _resized(inputs["image/encoded"], custom_config),
+        OCCLUSION: _flat(inputs[OCCLUSION]),
+    }
 
 
 def preprocess_clips(inputs, custom_config):
@@ -35,7 +39,7 @@ def preprocess_clips(inputs, custom_config):
 
     Returns:
         A dict as that of `preprocessing_fn`, but `face` and `landmarks` are sparse, of every frame of the clip; and so
-        are `frame` and `phase`.
+        are `frame` and `phase`. There is no `occlusion`.
     """
     encoded = inputs["image/encoded"]
     return {

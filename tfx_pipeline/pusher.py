@@ -1,8 +1,6 @@
-"""Pusher: a blessed model becomes the newest served version, whole or not at all."""
+"""Pusher: a blessed model to the newest served version, whole or not at all."""
 
-import filecmp
 import logging
-import pathlib
 import shutil
 
 from tfx.components.pusher import component, executor
@@ -11,34 +9,50 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
-from fer_keras.export import newest_version, publish_version
+from fer_keras.export import publish_version
+from tfx_pipeline.local_path import local_path
+from tfx_pipeline.serving_assets import EXTRA_DIR
+from tfx_pipeline.versions import find_versions, holds, remove_leftovers
 
 _log = logging.getLogger(__name__)
 
+FIGURES_FILE = "figures.json"
+"""File in a ModelBlessing artifact, and in `assets.extra` of the version: what a release was blessed on."""
 
-def push(model_dir, base_path):
+
+def push(model_dir, base_path, figures=None):
     """Publishes a SavedModel as the newest version under a server's base path.
 
-    The files are written aside and renamed, so that a server never sees half a version. A model that the newest
-    version already holds is not pushed again: a run that was killed just after its push can be rerun.
+    The files are written aside and renamed, so that a server never sees half a version. A model that some version
+    already holds is not pushed again: a run that was killed just after its push can be rerun, and so can one whose
+    model was rolled back.
 
     Args:
         model_dir: folder of a SavedModel.
         base_path: folder of versions, such as `saved_models/fer`; created if missing.
+        figures: optional file with what the model was blessed on, which goes with it.
 
     Returns:
         The path of the version, named by Unix time.
     """
-    newest = pathlib.Path(base_path, str(newest_version(base_path)))
-    if newest.exists() and _holds(newest, pathlib.Path(model_dir)):
-        return newest
-    return publish_version(base_path, lambda aside: shutil.copytree(model_dir, aside))
+    remove_leftovers(base_path)
+    versions = find_versions(base_path)
+    held = next((version for version in versions if holds(version, model_dir)), None)
+    if held is not None:
+        if held != versions[0]:
+            _log.warning(
+                "version %s holds this model, and version %s is served: see `fer-keras pipeline rollback --to %s`",
+                *(held.name, versions[0].name, held.name),
+            )
+        return held
 
+    def write(aside):
+        shutil.copytree(model_dir, aside)
+        if figures is not None:
+            (aside / EXTRA_DIR).mkdir(exist_ok=True)
+            shutil.copy(figures, aside / EXTRA_DIR / FIGURES_FILE)
 
-def _holds(version, model_dir):
-    files = [str(file.relative_to(model_dir)) for file in model_dir.rglob("*") if file.is_file()]
-    same, _, _ = filecmp.cmpfiles(version, model_dir, files, shallow=False)
-    return len(same) == len(files)
+    return publish_version(base_path, write)
 
 
 class Executor(executor.Executor):
@@ -49,12 +63,18 @@ class Executor(executor.Executor):
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if not self.CheckBlessing(input_dict):
-            _log.info("nothing is pushed: the Evaluator did not bless the model")
+            _log.info("nothing is pushed: the model is not blessed")
             self._MarkNotPushed(pushed)
             return
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
-        version = push(self.GetModelPath(input_dict), destination.filesystem.base_directory)
+        blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
+        figures = local_path(blessing.uri) / FIGURES_FILE
+        version = push(
+            local_path(self.GetModelPath(input_dict)),
+            destination.filesystem.base_directory,
+            figures if figures.exists() else None,
+        )
         self._MarkPushed(pushed, pushed_destination=str(version), pushed_version=version.name)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import fcntl
 import functools
 import logging
 import os
@@ -14,6 +15,8 @@ import traceback
 from fer_keras.errors import InputError
 
 LOG_DIR = "logs"
+
+_RUN = "%Y%m%d-%H%M%S"  # of a run's log and of its name
 
 
 class PipelineError(RuntimeError):
@@ -27,12 +30,19 @@ class PipelineResult:
     Args:
         version: path of the pushed version, or `None`.
         reason: why nothing was pushed, `""` if something was.
-        accuracy: share of the test fold's faces that the model names rightly.
-        accuracy_by_label: the same by label.
+        accuracy: share of the test fold's faces that the model names rightly; of a cross-validation the mean over the
+            folds.
+        accuracy_by_label: the same by label; of a cross-validation over the faces of all folds together.
         faces: number of faces in all folds.
         skipped: number of pictures that could not be used.
-        seconds: dict of component to its wall time; what was cached takes next to none.
+        seconds: dict of component to its wall time; what was cached takes next to none. Components of a fold have its
+            number in front.
         log: file with everything that the libraries had to say.
+        slices: accuracy by `feature:value`, of a single split.
+        baseline_accuracy: that of the model that was served, on the same fold; `None` where there was none.
+        accuracy_std: of a cross-validation, over the folds.
+        cross_validation: of a cross-validation, the folder with `results.json` and `report.html`.
+        run: name of the run, see `fer-keras pipeline status`.
     """
 
     version: pathlib.Path | None
@@ -43,10 +53,15 @@ class PipelineResult:
     skipped: int
     seconds: dict
     log: pathlib.Path
+    slices: dict = dataclasses.field(default_factory=dict)
+    baseline_accuracy: float | None = None
+    accuracy_std: float | None = None
+    cross_validation: pathlib.Path | None = None
+    run: str = ""
 
 
 def run_local(config, on_progress=None):
-    """Runs the pipeline of a configuration.
+    """Runs the pipeline of a configuration, or of a cross-validation the pipelines.
 
     What the libraries print goes to a log file under the pipeline's root. A run that was killed is continued by the
     next one with the same configuration.
@@ -64,43 +79,207 @@ def run_local(config, on_progress=None):
         PipelineError: a component failed.
     """
     now = datetime.datetime.now()
-    log = config.pipeline_root / LOG_DIR / f"{now:%Y%m%d-%H%M%S}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with _noise_to(log) as noise:
-
-        def report(line):
-            if on_progress:
-                with noise.lifted():
-                    on_progress(line)
-
-        started, step = time.monotonic(), "the pipeline"
-        from tfx.orchestration.metadata import Metadata
-
-        from tfx_pipeline import metadata
-        from tfx_pipeline.pipeline import create_pipeline
+    log = config.pipeline_root / LOG_DIR / f"{now:{_RUN}}.log"
+    run_id = now.isoformat(timespec="milliseconds")
+    with _reported(log, on_progress) as report:
+        started = time.monotonic()
+        from tfx_pipeline import metadata, pipeline
 
         report(f"loaded TFX ({time.monotonic() - started:.1f} s)")
+        with _failures_in(log):
+            if config.cross_validate:
+                seconds = _run_cross_validation(config, run_id, log, report)
+            else:
+                seconds = _run(pipeline.create_pipeline(config), run_id, report)
+            with _store(config) as store:
+                outcome = metadata.read_outcome(store, run_id, config)
+    return PipelineResult(**outcome, seconds=seconds, log=log, run=run_id)
+
+
+def infer_local(pictures, model, out, on_progress=None):
+    """Lets a served model answer to all pictures of a folder.
+
+    Args:
+        pictures: the folder; of pictures with several faces the largest is taken, those without one are skipped.
+        model: folder of a SavedModel, or the base path of a served model.
+        out: folder for everything that is written; `answers.csv` is the answer.
+        on_progress: as for `run_local`.
+
+    Returns:
+        A triple of the path of `answers.csv`, the number of answers, and the number of pictures that were skipped.
+
+    Raises:
+        InputError: the pictures or the model cannot be used.
+        PipelineError: a component failed.
+    """
+    out, now = pathlib.Path(out), datetime.datetime.now()
+    log, run_id = out / LOG_DIR / f"{now:{_RUN}}.log", now.isoformat(timespec="milliseconds")
+    with _reported(log, on_progress) as report, _failures_in(log):
+        from tfx.orchestration.metadata import Metadata
+
+        from tfx_pipeline import infer, metadata
+
+        artifact = infer.model_artifact(model, out)
+        pipeline = infer.create_inference_pipeline(pictures, artifact, out, ["--runner=FnApiRunner"])
+        _run(pipeline, run_id, report)
+        with Metadata(pipeline.metadata_connection_config) as handle:
+            found = metadata.outputs_of(handle.store, run_id)
+        examples = found[f"{infer.PIPELINE_NAME}.PictureGen", "examples"]
+        answers = out / infer.ANSWERS_FILE
+        count = infer.write_answers(found[f"{infer.PIPELINE_NAME}.BulkInferrer", "inference_result"].uri, answers)
+    return answers, count, examples.custom_properties["skipped"].int_value
+
+
+def _run_cross_validation(config, run_id, log, report):
+    """The pipelines of a cross-validation, one run to ML Metadata; folds are side by side. Returns seconds."""
+    from fer_keras.evaluation.fold_pool import fold_workers, run_in_processes
+    from tfx_pipeline import metadata, pipeline
+
+    seconds = _run(pipeline.create_data_pipeline(config), run_id, report)
+    with _store(config) as store:
+        data = metadata.artifact_uris(store, run_id, pipeline.DATA_NAME, pipeline.DATA_ARTIFACTS)
+    jobs = [_Fold(config, fold, data, run_id, log.with_suffix("")) for fold in range(config.folds)]
+    workers = fold_workers(config.folds) if config.fold_workers is None else min(config.fold_workers, config.folds)
+    report(f"{config.folds} folds, {f'{workers} side by side' if workers else 'one after the other'}")
+    if workers:
+        done = run_in_processes(run_fold_pipeline, jobs, workers, lambda fold, line: report(line))
+    else:
+        done = (
+            (job.fold, _run_fold(job, lambda line, fold=job.fold: report(f"fold {fold}: {line.strip()}")))
+            for job in jobs
+        )
+    for fold, of_fold in done:
+        seconds |= {f"{fold} {component}": value for component, value in of_fold.items()}
+    with _store(config) as store:
+        folds = [
+            metadata.artifact_uris(store, run_id, pipeline.fold_name(fold), pipeline.FOLD_ARTIFACTS)
+            for fold in range(config.folds)
+        ]
+    return seconds | _run(pipeline.create_release_pipeline(config, data, folds), run_id, report)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fold:
+    config: object
+    fold: int
+    data: dict
+    run_id: str
+    logs: pathlib.Path
+
+
+def run_fold_pipeline(job, report):
+    """Runs the pipeline of one fold; called in a process of its own, which the libraries' noise is kept from as well.
+
+    Args:
+        job: `_Fold`.
+        report: callable that gets one line of text at a time.
+
+    Returns:
+        A dict of component to its wall time.
+    """
+    log = job.logs.with_name(f"{job.logs.name}-fold-{job.fold}.log")
+    with (
+        _reported(log, lambda line: report(f"fold {job.fold}: {line.strip()}")) as show,
+        _failures_in(log, f"fold {job.fold}: "),
+        _metadata_in_turn(job.config.metadata),
+    ):
+        return _run_fold(job, show)
+
+
+@contextlib.contextmanager
+def _metadata_in_turn(where):
+    """Lets one process at a time open the metadata, where they are a file: SQLite fails some of two that write."""
+    if "://" in where:
+        yield
+        return
+    from tfx.orchestration.metadata import Metadata
+
+    enter, leave, depth = Metadata.__enter__, Metadata.__exit__, 0
+
+    def wait_and_enter(self):
+        nonlocal depth
+        if not depth:
+            fcntl.flock(file, fcntl.LOCK_EX)  # the system lets go of it if the process is killed
+        opened = enter(self)
+        depth += 1
+        return opened
+
+    def leave_to_others(self, *exception):
+        nonlocal depth
         try:
-            pipeline = create_pipeline(config)
-            seconds = {}
-            with _own_messages(report):
-                for step, launch in _components(pipeline, run_id=now.isoformat()):
-                    started = time.monotonic()
-                    launch()
-                    seconds[step] = time.monotonic() - started
-                    with Metadata(pipeline.metadata_connection_config) as store:
-                        cached = metadata.is_cached(store.store, now.isoformat(), step)
-                    report(f"{step} ({'cached' if cached else f'{seconds[step]:.1f} s'})")
+            leave(self, *exception)
+        finally:
+            depth -= 1
+            if not depth:
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+    with open(f"{where}.lock", "w") as file:
+        Metadata.__enter__, Metadata.__exit__ = wait_and_enter, leave_to_others
+        try:
+            yield
+        finally:
+            Metadata.__enter__, Metadata.__exit__ = enter, leave
+
+
+def _run_fold(job, report):
+    from tfx_pipeline.pipeline import create_fold_pipeline
+
+    return _run(create_fold_pipeline(job.config, job.fold, job.data), job.run_id, report)
+
+
+def _run(pipeline, run_id, report):
+    """Runs the components of a pipeline. Returns a dict of component to its wall time."""
+    from tfx.orchestration.metadata import Metadata
+
+    from tfx_pipeline import metadata
+
+    name, seconds = pipeline.pipeline_info.pipeline_name, {}
+    with _own_messages(report):
+        for step, launch in _components(pipeline, run_id):
+            started = time.monotonic()
+            try:
+                launch()
+            except Exception as error:
+                error.step = step
+                raise
+            seconds[step] = time.monotonic() - started
+            if step.startswith("import-"):
+                continue
             with Metadata(pipeline.metadata_connection_config) as store:
-                outcome = metadata.read_outcome(store.store, now.isoformat(), config.min_accuracy)
-        except InputError:
-            raise
-        except Exception as error:
-            with log.open("a") as file:
-                traceback.print_exc(file=file)
-            first = str(error).strip().partition("\n")[0]
-            raise PipelineError(f"{step} failed: {type(error).__name__}: {first[:300]}; the log is {log}") from error
-    return PipelineResult(**outcome, seconds=seconds, log=log)
+                cached = metadata.is_cached(store.store, run_id, f"{name}.{step}")
+            report(f"{step} ({'cached' if cached else f'{seconds[step]:.1f} s'})")
+    return seconds
+
+
+@contextlib.contextmanager
+def _failures_in(log, prefix=""):
+    """Turns what fails into one line, and writes all of it to the log."""
+    try:
+        yield
+    except (InputError, PipelineError):
+        raise
+    except Exception as error:
+        with log.open("a") as file:
+            traceback.print_exc(file=file)
+        first = str(error).strip().partition("\n")[0]
+        step = getattr(error, "step", "the pipeline")
+        raise PipelineError(
+            f"{prefix}{step} failed: {type(error).__name__}: {first[:300]}; the log is {log}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _store(config):
+    """The metadata store of a configuration."""
+    from tfx.orchestration.metadata import Metadata
+
+    from tfx_pipeline.metadata_store import connection_config
+
+    with Metadata(connection_config(config.metadata)) as handle:
+        yield handle.store
+
+
+_NOT_CACHED = ("Pusher",)  # it sees for itself what is there; TFX does not know if someone removed the version
 
 
 def _components(pipeline, run_id):
@@ -112,8 +291,7 @@ def _components(pipeline, run_id):
     whole = compiler.Compiler().compile(pipeline)
     runtime_parameter_utils.substitute_runtime_parameter(whole, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     for index, node in enumerate(whole.nodes):
-        if node.pipeline_node.node_info.id == "Pusher":
-            # It sees for itself whether the model is there; TFX does not know if someone removed the version.
+        if node.pipeline_node.node_info.id in _NOT_CACHED:
             node.pipeline_node.execution_options.caching_options.enable_cache = False
         alone = type(whole)()
         alone.CopyFrom(whole)
@@ -121,6 +299,20 @@ def _components(pipeline, run_id):
             if other != index:
                 skipped.pipeline_node.execution_options.skip.SetInParent()
         yield node.pipeline_node.node_info.id, functools.partial(LocalDagRunner().run_with_ir, alone)
+
+
+@contextlib.contextmanager
+def _reported(log, on_progress):
+    """Sends the libraries' noise to a log, and yields a function that shows a line to the user."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with _noise_to(log) as noise:
+
+        def report(line):
+            if on_progress:
+                with noise.lifted():
+                    on_progress(line)
+
+        yield report
 
 
 class _Noise:

@@ -31,7 +31,7 @@ def read_config(path, kind=StaticConfig):
         raise InputError(f"{path}: {error.strerror}; expected a configuration as JSON") from error
     except ValueError as error:
         raise InputError(f"{path}: is no JSON ({error})") from error
-    _check(path, fields, kind(), "")
+    check_fields(path, fields, kind())
     try:
         kind(**fields)
     except InputError as error:
@@ -47,14 +47,24 @@ _KINDS = {
     dict: ("an object", dict),
     tuple: ("a list", list),
     AugmentationStrength: ("an object or null", (dict, type(None))),
-    StaticConfig: ("an object", dict),
 }
 
 
-def _check(path, fields, default, prefix):
-    """Raises `InputError` unless the fields are some of those of a default configuration, and of their types."""
+def check_fields(path, fields, default, prefix=""):
+    """Checks fields from a file against those of a configuration.
+
+    Args:
+        path: of the file, for the message.
+        fields: what it holds, plain data.
+        default: the default configuration, a dataclass of which `fields` are some, of the same types.
+        prefix: string, where in the file they are, such as `"training."`.
+
+    Raises:
+        InputError: a key is no field, or a value of another type.
+    """
     if not isinstance(fields, dict):
-        raise InputError(f"{path}: expected a JSON object of fields, received {json.dumps(fields)[:40]}")
+        where = f"{prefix[:-1]}: expected an object" if prefix else "expected a JSON object"
+        raise InputError(f"{path}: {where} of fields, received {json.dumps(fields, default=str)[:40]}")
     names = [field.name for field in dataclasses.fields(default)]
     for name, value in fields.items():
         if name not in names:
@@ -67,16 +77,15 @@ def _check(path, fields, default, prefix):
             for place, one in enumerate(value):
                 _check_kind(path, f"{prefix}{name}[{place}]", one, held[0])
         if dataclasses.is_dataclass(held) and value is not None:
-            _check(path, value, held, f"{prefix}{name}.")
+            check_fields(path, value, held, f"{prefix}{name}.")
     for pattern, rate in fields.get("layer_rates", {}).items():
         if isinstance(rate, bool) or not isinstance(rate, (int, float)):
-            raise InputError(
-                f"{path}: {prefix}layer_rates must be numbers, received {json.dumps(rate)[:40]} for {pattern!r}"
-            )
+            shown = json.dumps(rate, default=str)[:40]
+            raise InputError(f"{path}: {prefix}layer_rates must be numbers, received {shown} for {pattern!r}")
 
 
 def _check_kind(path, name, value, held):
     """Raises `InputError` unless a value is of the type of the default `held`."""
-    what, types = _KINDS[type(held)]
+    what, types = _KINDS.get(type(held)) or _KINDS[dict]  # of a dataclass
     if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
-        raise InputError(f"{path}: {name} must be {what}, received {json.dumps(value)[:40]}")
+        raise InputError(f"{path}: {name} must be {what}, received {json.dumps(value, default=str)[:40]}")

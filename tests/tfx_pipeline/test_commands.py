@@ -1,6 +1,5 @@
 import dataclasses
 import pathlib
-import types
 
 import pytest
 import typer.testing
@@ -29,7 +28,7 @@ def test_help_has_an_example():
         (["--task", "video", "--frame-model", "/no/such"], "/no/such: no model found"),
         (["--frames", "4"], "--frames is for --task video"),
         (["--config", "/no/such"], "/no/such: No such file"),
-        (["--task", "audio"], "--task audio: expected static or video"),
+        (["--task", "audio"], "task must be one of static, video, occluded, received 'audio'"),
     ],
 )
 def test_bad_input_is_an_input_error(arguments, message, tmp_path):
@@ -71,9 +70,7 @@ def test_more_folds_than_people(ck_plus, tmp_path):
 @pytest.mark.parametrize(("version", "code"), [(None, 2), (pathlib.Path("saved_models/fer/1"), 0)])
 def test_exit_status_says_whether_a_model_was_pushed(version, code, ck_plus, tmp_path, monkeypatch):
     reason = "" if version else "not blessed: accuracy 0.250 < threshold 0.500"
-    result = types.SimpleNamespace(
-        version=version, reason=reason, accuracy=0.25, faces=63, skipped=0, log=tmp_path / "log"
-    )
+    result = run_local.PipelineResult(version, reason, 0.25, {}, 63, 0, {}, tmp_path / "log")
     monkeypatch.setattr(run_local, "run_local", lambda config, on_progress: result)
     outcome = run("--corpus", "ck_plus", "--data", ck_plus, "--out", tmp_path, "--folds", 3)
     assert outcome.exit_code == code

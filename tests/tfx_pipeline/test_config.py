@@ -4,7 +4,7 @@ import pytest
 
 from fer_keras.errors import InputError
 from fer_keras.training.video import VideoConfig
-from tfx_pipeline.config import PipelineConfig
+from tfx_pipeline.config import PipelineConfig, Tuning
 
 
 def make(**changes):
@@ -15,7 +15,7 @@ def test_labels_are_canonical_paths_absolute_and_the_test_fold_held_out():
     config = make(folds=3, test_fold=1, pipeline_root="runs/x")
     assert config.label_names == ("anger", "happiness")
     assert config.data_dir == pathlib.Path.cwd() / "corpus"
-    assert config.metadata_path == pathlib.Path.cwd() / "runs/x/metadata.sqlite"
+    assert config.metadata == str(pathlib.Path.cwd() / "runs/x/metadata.sqlite")
     assert config.test_split == "fold-1"
     assert config.train_splits == ["fold-0", "fold-2"]
 
@@ -30,6 +30,11 @@ def test_labels_are_canonical_paths_absolute_and_the_test_fold_held_out():
         ({"folds": 1}, "folds must be at least 2"),
         ({"test_fold": 10}, "0 ... 9, received 10"),
         ({"min_accuracy": 1.01}, "0 ... 1, received 1.01"),
+        ({"max_drop": -0.1}, "max_drop must be in 0 ... 1"),
+        ({"serving_check": "docker"}, "must be empty, embedded or an image with a tag"),
+        ({"replicas": 0}, "replicas must be at least 1"),
+        ({"fold_workers": -1}, "fold_workers must be at least 0"),
+        ({"tuning": Tuning(), "training": VideoConfig()}, "tuning is for the task static"),
         ({"beam_workers": 0}, "beam_workers"),
         ({"training": VideoConfig(sampling="apex")}, "must be uniform or all in a pipeline, received apex"),
     ],

@@ -104,3 +104,34 @@ def test_a_clip_becomes_one_record(ck_plus, tmp_path):
     features = tf.train.Example.FromString(record).features.feature
     assert len(features["image/encoded"].bytes_list.value) == len(first) > 1
     assert len(features["landmarks"].float_list.value) == 136 * len(first)
+
+
+@pytest.mark.long
+def test_a_dask_cluster_writes_the_same_records(ck_plus, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+    from tfx.types import standard_artifacts
+
+    from tfx_pipeline.example_gen import Executor
+
+    properties = {"corpus": "ck_plus", "directory": str(ck_plus), "label_names": '["anger", "fear"]', "folds": 3}
+    properties |= {"strict": 0, "clips": 0, "code": ""}
+
+    def records(folder, *options):
+        examples = standard_artifacts.Examples()
+        examples.uri = str(tmp_path / folder)
+        (tmp_path / folder).mkdir()
+        context = BaseBeamExecutor.Context(list(options), tmp_dir=str(tmp_path), unique_id=folder)
+        Executor(context).Do({}, {"examples": [examples]}, properties)
+        return {
+            str(path.relative_to(examples.uri)): path.read_bytes() for path in pathlib.Path(examples.uri).rglob("*.gz")
+        }
+
+    here = records("here", "--runner=FnApiRunner")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, worker_dashboard_address=None
+    ) as cluster:
+        runner = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner"
+        address = f"--dask_client_address={cluster.scheduler_address}"
+        assert records("dask", runner, address, "--dask_partition_size=1") == here
+    assert len(here) == 3

@@ -18,6 +18,7 @@ def test_the_trainer_gets_the_pixels_that_signatures_decode(channels):
     inputs = {name: tf.constant(values)[:, None] for name, values in column.items()}
     inputs["image/encoded"] = tf.constant(encoded)[:, None]
     inputs["label"] = tf.constant(["sadness", "anger", "neutral"])[:, None]
+    inputs["occlusion"] = tf.constant(["none", "scarf", "none"])[:, None]
     landmarks = np.random.default_rng(1).uniform(size=(3, 136)).astype("float32")
     inputs["landmarks"] = tf.constant(landmarks)
     config = {"label_names": ["anger", "sadness"], "image_size": 48, "channels": channels}
@@ -28,6 +29,7 @@ def test_the_trainer_gets_the_pixels_that_signatures_decode(channels):
     np.testing.assert_array_equal(faces, decode_faces(tf.constant(encoded), 48, 48, channels))
     assert outputs["label"].numpy().tolist() == [1, 0, -1]
     assert outputs["order"].numpy().tolist() == [2, 0, 1]
+    assert outputs["occlusion"].numpy().tolist() == [b"none", b"scarf", b"none"]
     np.testing.assert_array_equal(outputs["landmarks"], landmarks)
 
 

@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from fer_keras import corpora
 from fer_keras.corpora import synthetic
 from fer_keras.corpora.clip_examples import parse_clip_examples
 from fer_keras.errors import InputError
+from fer_keras.evaluation.cross_validation import predict_probabilities
 from fer_keras.faces import encode_png
+from fer_keras.models.preset import load_preset
+from fer_keras.training.run import train_run
 from fer_keras.training.static import StaticConfig
 from fer_keras.training.video import VideoConfig
 from tfx_pipeline.config import PipelineConfig
@@ -58,16 +62,24 @@ def test_from_corpus_to_pushed_model(ck_plus, tmp_path):
     assert len(examples) == 21
     assert pushed.accuracy == pytest.approx(accuracy(serve(pushed.version, examples), examples))
 
+    assert transform_and_serving_differ_by(config, pushed.version) < 1e-5
+
     # Nothing is done twice; a version that somebody removed comes back.
     lines.clear()
     assert run_local(config, lines.append).version == pushed.version
-    assert sum("cached" in line for line in lines) == 7
+    assert sum("cached" in line for line in lines) == 9
     pushed.version.rename(tmp_path / "removed")
     assert run_local(config).version.is_dir()
 
+    # The same model for nothing learnt is measured against the served one on the same fold.
+    learnt_nothing = dataclasses.replace(config.training, learning_rate=1e-9, seed=7)
+    compared = run_local(dataclasses.replace(config, training=learnt_nothing, min_accuracy=0.0))
+    assert compared.baseline_accuracy == pushed.accuracy
+    assert (compared.version is None) == (compared.accuracy < pushed.accuracy)
+
     # A model with a key-point angle map takes the same records, landmarks and all.
     training = dataclasses.replace(config.training, angle_map=True)
-    config = dataclasses.replace(config, training=training, min_accuracy=0.0)
+    config = dataclasses.replace(config, training=training, min_accuracy=0.0, max_drop=1.0)
     lines.clear()
     with_map = run_local(config, lines.append)
     assert {"CorpusExampleGen (cached)", "Transform (cached)"} <= set(lines)
@@ -76,6 +88,92 @@ def test_from_corpus_to_pushed_model(ck_plus, tmp_path):
     for example in examples:
         del example.features.feature["landmarks"]
     assert np.abs(answers["scores"] - serve(with_map.version, examples)["scores"]).max() > 1e-4
+
+
+@pytest.mark.long
+def test_a_model_of_shuffled_labels_is_refused(tmp_path):
+    size = dataclasses.replace(synthetic.SIZES["small"], subjects=6, frames=4)
+    found = corpora.read("ck_plus", synthetic.write_ck_plus(tmp_path / "ck_plus", size))
+    config = PipelineConfig(
+        corpus="folder",
+        data_dir=write_folder(found, tmp_path / "right"),
+        label_names=found.label_names,
+        pipeline_root=tmp_path / "run",
+        push_dir=tmp_path / "fer",
+        folds=3,
+        min_accuracy=0.0,
+        training=StaticConfig(epochs=30, width=0.5),
+    )
+    pushed = run_local(config)
+    assert pushed.accuracy > 0.5
+    shuffled = dataclasses.replace(config, data_dir=write_folder(found, tmp_path / "shuffled", shuffle=True))
+    worse = run_local(shuffled)
+    assert worse.version is None
+    assert worse.baseline_accuracy == pushed.accuracy
+    reason = f"accuracy {worse.accuracy:.3f} < {pushed.accuracy:.3f} of the model that is served"
+    assert worse.reason == f"not blessed: {reason}"
+    assert list(config.push_dir.iterdir()) == [pushed.version]
+
+
+def write_folder(found, directory, shuffle=False):
+    """The same pictures as a folder with labels; those of people outside of fold 0 in another order."""
+    fold_of = corpora.assign_folds(found.subjects, 3)
+    labels = [sample.label for sample in found.samples]
+    trained = [place for place, sample in enumerate(found.samples) if fold_of[sample.subject]]
+    if shuffle:
+        order = np.random.default_rng(0).permutation(trained)
+        for place, other in zip(trained, order, strict=True):
+            labels[place] = found.samples[other].label
+    directory.mkdir()
+    with (directory / "labels.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "label", "subject", "sequence", "frame"])
+        for sample, label in zip(found.samples, labels, strict=True):
+            rows.writerow([sample.image, label, sample.subject, sample.sequence, sample.frame])
+    return directory
+
+
+@pytest.mark.long
+def test_a_cross_validated_release(ck_plus, tmp_path):
+    training = StaticConfig(epochs=2, width=0.5)
+    config = PipelineConfig(
+        corpus="ck_plus",
+        data_dir=ck_plus,
+        label_names=corpora.read("ck_plus", ck_plus).label_names,
+        pipeline_root=tmp_path / "run",
+        push_dir=tmp_path / "fer",
+        folds=3,
+        cross_validate=True,
+        min_accuracy=0.0,
+        training=training,
+    )
+    lines = []
+    released = run_local(config, lines.append)
+    assert released.version.is_dir()
+    assert (released.cross_validation / "report.html").is_file()
+
+    # The same folds, seed and configuration on the command line: the same to the last digit, model and all.
+    found = corpora.read("ck_plus", ck_plus)
+    expected = train_run(found, tmp_path / "train", training, folds=3)["cross_validation"]
+    results = json.loads((released.cross_validation / "results.json").read_text())
+    for figures in ("mean", "std", "pooled", "folds"):
+        assert results[figures] == json.loads(json.dumps(expected[figures]))
+    assert results["histories"] == expected["histories"]
+    np.testing.assert_allclose(
+        results["evaluated"], [fold["frame"]["accuracy"] for fold in expected["folds"]], rtol=1e-12
+    )
+
+    # Nothing is done twice; a release that is worse than the served one is refused.
+    lines.clear()
+    assert run_local(config, lines.append).version == released.version
+    assert {line for line in lines if " s)" in line and "loaded" not in line} == {
+        line for line in lines if line.startswith("Pusher")
+    }
+    worse = dataclasses.replace(config, training=dataclasses.replace(training, learning_rate=1e-9))
+    refused = run_local(worse)
+    assert refused.version is None
+    assert "of the model that is served" in refused.reason
+    assert list(config.push_dir.iterdir()) == [released.version]
 
 
 def test_from_clips_to_a_pushed_video_model(tmp_path):
@@ -106,8 +204,22 @@ def test_from_clips_to_a_pushed_video_model(tmp_path):
     np.testing.assert_allclose(clients["probabilities"], answers["scores"], atol=1e-6)
 
 
-def read_test_examples(config):
-    files = tf.io.gfile.glob(str(config.pipeline_root / "CorpusExampleGen/examples/*/Split-fold-0/*.gz"))
+def transform_and_serving_differ_by(config, version):
+    """Keras on the transformed records against the SavedModel on the encoded crops of all folds."""
+    from tfx_pipeline.trainer import read_transformed
+
+    root = config.pipeline_root
+    transformed = [f"{root}/Transform/transformed_examples/*/Split-{split}/*.gz" for split in config.splits]
+    faces = read_transformed(transformed, config.label_names, config.training.channels)
+    raw = sorted(read_test_examples(config, "*"), key=lambda one: one.features.feature["order"].int64_list.value[0])
+    images = tf.constant([one.features.feature["image/encoded"].bytes_list.value[0] for one in raw])
+    (preset,) = root.glob("Trainer/model_run/*/preset")
+    served = tf.saved_model.load(str(version)).signatures["serving_default"](image=images)["probabilities"]
+    return np.abs(served - predict_probabilities(load_preset(preset)[0], faces)).max()
+
+
+def read_test_examples(config, split="fold-0"):
+    files = tf.io.gfile.glob(str(config.pipeline_root / f"CorpusExampleGen/examples/*/Split-{split}/*.gz"))
     return [tf.train.Example.FromString(one) for one in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()]
 
 

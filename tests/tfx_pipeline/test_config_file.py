@@ -1,0 +1,107 @@
+import json
+import pathlib
+import re
+
+import pytest
+
+from fer_keras.errors import InputError
+
+pytest.importorskip("yaml")
+
+from fer_keras.training.static import StaticConfig
+from fer_keras.training.video import VideoConfig
+from tfx_pipeline.config import Tuning
+from tfx_pipeline.config_file import PipelineFile, read_pipeline_file
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text):
+        (tmp_path / "pipeline.yaml").write_text(text)
+        return tmp_path / "pipeline.yaml"
+
+    return write
+
+
+def test_an_empty_file_has_the_defaults(written):
+    assert read_pipeline_file(written("")) == PipelineFile()
+
+
+def test_every_section_is_read(written):
+    found = read_pipeline_file(
+        written(
+            """
+corpus: {name: folder, data: my_faces, labels: [happiness, sadness], strict: true}
+folds: 5
+cross_validate: true
+training: {epochs: 3, learning_rate: 1e-3, augmentation: {shift: 0.1}}
+tuning: {trials: 4, parameters: [alpha]}
+thresholds: {accuracy: 1, max_drop: 0.02}
+data_gate: {label_drift: 0.1}
+slices: [label]
+push_to: served/fer
+out: runs/x
+runner: {workers: 2, beam_args: [--runner=FlinkRunner]}
+"""
+        )
+    )
+    assert found.corpus.labels == ("happiness", "sadness")
+    assert found.corpus.strict
+    assert (found.folds, found.cross_validate, found.thresholds.accuracy) == (5, True, 1.0)
+    training = found.training_config()
+    assert isinstance(training, StaticConfig)
+    assert (training.epochs, training.learning_rate) == (3, 0.001)
+    assert found.tuning == Tuning(trials=4, parameters=("alpha",))
+    assert (found.runner.workers, found.runner.replicas) == (2, 1)
+    assert found.runner.beam_args == ("--runner=FlinkRunner",)
+
+
+def test_a_training_may_be_a_file_of_its_own(written, tmp_path):
+    (tmp_path / "best.json").write_text(json.dumps({"frames": 5}))
+    training = read_pipeline_file(written("{task: video, training: best.json}")).training_config()
+    assert isinstance(training, VideoConfig)
+    assert training.frames == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fold: 3", "unknown key fold; did you mean folds?"),
+        ("corpus: {datas: x}", "unknown key corpus.datas; did you mean corpus.data?"),
+        ("corpus: {zzz: x}", "unknown key corpus.zzz; expected some of name, data, labels, strict"),
+        ("corpus: folder", "corpus must be a section of keys, received 'folder'"),
+        ("corpus: {labels: happy}", "corpus.labels must be a list, received 'happy'"),
+        ("corpus: {labels: [1]}", r"corpus.labels\[0\] must be a text, received 1"),
+        ("folds: ten", "folds must be a whole number, received 'ten'"),
+        ("folds: true", "folds must be a whole number, received True"),
+        ("thresholds: {accuracy: high}", "thresholds.accuracy must be a number"),
+        ("training: {epoch: 3}", "unknown key training.epoch; did you mean training.epochs?"),
+        ("training: {epochs: 0}", "epochs must be from 1 to 1e"),
+        ("training: {epochs: 2026-01-01}", "training.epochs must be a whole number"),
+        ("training: missing.json", "missing.json: No such file"),
+        ("task: statics", "task must be one of static, video, occluded, received 'statics'"),
+        ("tuning: {trials: 0}", "tuning.trials must be at least 1"),
+        ("data_gate: {label_drift: 2}", "data_gate.label_drift must be in 0 ... 1"),
+        ("data_gate: {schema: no.pbtxt}", "no.pbtxt: no such file"),
+        ("- a\n- b", "the file must be a section of keys"),
+        ("a: [", "is no YAML .*line 1"),
+    ],
+)
+def test_what_cannot_work_is_refused(written, text, message):
+    with pytest.raises(InputError, match=message):
+        read_pipeline_file(written(text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"no\.yaml: No such file or directory; expected a pipeline as YAML"):
+        read_pipeline_file(tmp_path / "no.yaml")
+
+
+def test_the_guides_file_is_read(written):
+    guide = pathlib.Path(__file__).parents[2] / "docs" / "guides" / "pipeline.md"
+    blocks = re.findall(r"^```yaml\n(.*?)^```", guide.read_text(), re.M | re.S)
+    assert len(blocks) == 3
+    found = [read_pipeline_file(written(block)) for block in blocks]
+    assert found[0].cross_validate
+    assert found[1].task == "occluded"
+    assert found[2].kubeflow.gpus == 1

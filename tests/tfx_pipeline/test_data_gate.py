@@ -1,0 +1,103 @@
+import json
+
+import pytest
+
+from fer_keras.errors import InputError
+
+pytestmark = pytest.mark.tfx
+
+
+def statistics(**counts):
+    from tensorflow_metadata.proto.v0 import statistics_pb2
+
+    found = statistics_pb2.DatasetFeatureStatisticsList()
+    feature = found.datasets.add().features.add()
+    feature.path.step.append("label")
+    for label, count in counts.items():
+        feature.string_stats.rank_histogram.buckets.add(label=label, sample_count=count)
+    return found
+
+
+def anomalies(**found):
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    result = anomalies_pb2.Anomalies()
+    for name, description in found.items():
+        result.anomaly_info[name].description = description
+    return result
+
+
+def test_shares_are_of_all_splits_together():
+    from tfx_pipeline.data_gate import label_shares
+
+    assert label_shares([statistics(anger=3, fear=1), statistics(fear=4)]) == {"anger": 0.375, "fear": 0.625}
+
+
+def test_the_greatest_drift_comes_first():
+    from tfx_pipeline.data_gate import drifts
+
+    before, now = {"anger": 0.5, "fear": 0.4, "sadness": 0.1}, {"anger": 0.3, "fear": 0.4, "surprise": 0.3}
+    found = drifts(before, now, 0.1)
+    assert [line.partition(":")[0] for line in found] == ["label surprise", "label anger"]
+    assert found[1] == "label anger: 50.0% of the records before, 30.0% now (at most 10.0% apart)"
+    assert drifts(before, now, 0.3) == []
+
+
+def test_an_anomaly_of_several_splits_is_one_line():
+    from tfx_pipeline.data_gate import faults
+
+    found = faults({"fold-0": anomalies(label="Unexpected value"), "fold-1": anomalies(label="Unexpected value")})
+    assert found == ["label: Unexpected value (fold-0, fold-1)"]
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """Runs the gate on data with counts by label and with anomalies."""
+    from tfx.types import standard_artifacts
+
+    from tfx_pipeline import data_gate
+
+    numbers = iter(range(100))
+
+    def run(counts, drift=0.2, **found):
+        number = next(numbers)
+        inputs = {}
+        for name, kind in (
+            ("statistics", standard_artifacts.ExampleStatistics),
+            ("anomalies", standard_artifacts.ExampleAnomalies),
+        ):
+            artifact = kind()
+            artifact.uri, artifact.split_names = str(tmp_path / name / str(number)), json.dumps(["fold-0"])
+            inputs[name] = [artifact]
+            (tmp_path / name / str(number) / "Split-fold-0").mkdir(parents=True)
+        folders = {name: tmp_path / name / str(number) / "Split-fold-0" for name in inputs}
+        (folders["statistics"] / "FeatureStats.pb").write_bytes(statistics(**counts).SerializeToString())
+        (folders["anomalies"] / "SchemaDiff.pb").write_bytes(anomalies(**found).SerializeToString())
+        report = data_gate.DataReport()
+        report.uri = str(tmp_path / "DataGate" / "report" / str(number))
+        (tmp_path / "DataGate" / "report" / str(number)).mkdir(parents=True)
+        executor = data_gate.Executor()
+        executor.Do(inputs, {"report": [report]}, {"label_drift": drift})
+        return (tmp_path / "DataGate" / "report" / str(number) / "report.txt").read_text()
+
+    return run
+
+
+def test_data_passes_and_its_labels_are_kept(gate, tmp_path):
+    assert "anger: 50.0% of the records" in gate({"anger": 4, "fear": 4})
+    assert json.loads((tmp_path / "DataGate" / "accepted.json").read_text()) == {"labels": {"anger": 0.5, "fear": 0.5}}
+
+
+def test_an_anomaly_stops_the_run(gate, tmp_path):
+    with pytest.raises(InputError, match=r"the data gate stops the run: label: Unexpected value \(fold-0\)"):
+        gate({"anger": 4}, label="Unexpected value")
+    assert "label: Unexpected value" in (tmp_path / "DataGate" / "refused.txt").read_text()
+    assert not (tmp_path / "DataGate" / "accepted.json").exists()
+
+
+def test_drift_against_the_last_run_that_passed(gate):
+    gate({"anger": 4, "fear": 4})
+    gate({"anger": 5, "fear": 4})
+    with pytest.raises(InputError, match=r"label anger: 55\.6% of the records before, 90\.0% now"):
+        gate({"anger": 9, "fear": 1})
+    gate({"anger": 9, "fear": 1}, drift=1.0)

@@ -1,0 +1,156 @@
+"""DataGate: stops a run whose data is not what it should be. TFX's ExampleValidator reports, and stops nothing."""
+
+import json
+import logging
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
+from tfx.types.artifact import Artifact
+
+from fer_keras.errors import InputError
+from fer_keras.json_file import write_json
+from tfx_pipeline.local_path import local_path
+
+_log = logging.getLogger(__name__)
+
+_STATISTICS_FILE, _ANOMALIES_FILE = "FeatureStats.pb", "SchemaDiff.pb"  # as TFX names them
+REPORT_FILE, REFUSED_FILE, ACCEPTED_FILE = "report.txt", "refused.txt", "accepted.json"
+
+
+class DataReport(Artifact):
+    """What the gate found, in `report.txt`."""
+
+    TYPE_NAME = "fer.DataReport"  # Kubeflow wants a namespace
+
+
+def label_shares(statistics):
+    """The share of every label.
+
+    Args:
+        statistics: list of TFDV's statistics, one a split.
+
+    Returns:
+        A dict of label to its share among all records.
+    """
+    counts = {}
+    for one in statistics:
+        for feature in one.datasets[0].features:
+            if feature.path.step[:] == ["label"]:
+                for bucket in feature.string_stats.rank_histogram.buckets:
+                    counts[bucket.label] = counts.get(bucket.label, 0) + bucket.sample_count
+    total = sum(counts.values())
+    return {label: count / total for label, count in sorted(counts.items())}
+
+
+def drifts(before, now, most):
+    """Finds labels whose share has changed too much.
+
+    Args:
+        before: dict of label to share.
+        now: the same of the new data.
+        most: float in [0, 1], the greatest difference that passes.
+
+    Returns:
+        A list of sentences, the greatest drift first.
+    """
+    changes = {label: now.get(label, 0.0) - before.get(label, 0.0) for label in {*before, *now}}
+    return [
+        f"label {label}: {before.get(label, 0.0):.1%} of the records before, {now.get(label, 0.0):.1%} now "
+        f"(at most {most:.1%} apart)"
+        for label, change in sorted(changes.items(), key=lambda item: (-abs(item[1]), item[0]))
+        if abs(change) > most
+    ]
+
+
+def faults(anomalies):
+    """Puts anomalies into words.
+
+    Args:
+        anomalies: dict of split to TFDV's anomalies.
+
+    Returns:
+        A list of sentences; an anomaly of several splits is one.
+    """
+    splits = {}
+    for split, found in anomalies.items():
+        about = [(name or "/".join(info.path.step), info.description) for name, info in found.anomaly_info.items()]
+        if found.HasField("dataset_anomaly_info"):
+            about.append(("the records", found.dataset_anomaly_info.description))
+        for name, description in about:
+            splits.setdefault(f"{name}: {description}", []).append(split)
+    return [f"{fault} ({', '.join(names)})" for fault, names in splits.items()]
+
+
+class Executor(base_executor.BaseExecutor):
+    """Reads what ExampleValidator and StatisticsGen wrote."""
+
+    def Do(self, input_dict, output_dict, exec_properties):  # noqa: N802
+        """Lets the data pass, or raises `InputError`; see `DataGate`."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        report = local_path(artifact_utils.get_single_uri(output_dict["report"]))
+        keep = report.parents[1]  # of the component, not of the execution, whose folder a refusal takes along
+        statistics = [
+            statistics_pb2.DatasetFeatureStatisticsList.FromString((path / _STATISTICS_FILE).read_bytes())
+            for path in _splits(input_dict["statistics"])
+        ]
+        anomalies = {
+            path.name.removeprefix("Split-"): anomalies_pb2.Anomalies.FromString((path / _ANOMALIES_FILE).read_bytes())
+            for path in _splits(input_dict["anomalies"])
+        }
+        now, accepted = label_shares(statistics), keep / ACCEPTED_FILE
+        found, most = faults(anomalies), exec_properties["label_drift"]
+        if accepted.exists() and most < 1:
+            found += drifts(json.loads(accepted.read_text())["labels"], now, most)
+        lines = [f"{label}: {share:.1%} of the records" for label, share in now.items()]
+        if found:
+            (keep / REFUSED_FILE).write_text("\n".join(["The data was refused:", *found, "", *lines]) + "\n")
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            raise InputError(
+                f"the data gate stops the run: {found[0]}{more}; all of it is in {keep / REFUSED_FILE}; to let such "
+                f"data pass, change data_gate in the configuration, or remove {accepted}"
+            )
+        (report / REPORT_FILE).write_text("\n".join(["The data passed.", "", *lines]) + "\n")
+        write_json(accepted, {"labels": now})
+        _log.info("the data passed: %d labels, no anomaly", len(now))
+
+
+def _splits(artifacts):
+    artifact = artifact_utils.get_single_instance(artifacts)
+    names = artifact_utils.decode_split_names(artifact.split_names)
+    return [local_path(artifact_utils.get_split_uris(artifacts, name)[0]) for name in names]
+
+
+class DataGateSpec(component_spec.ComponentSpec):
+    """Inputs and outputs of `DataGate`."""
+
+    PARAMETERS = {"label_drift": component_spec.ExecutionParameter(type=float)}  # noqa: RUF012
+    INPUTS = {  # noqa: RUF012
+        "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
+        "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+    }
+    OUTPUTS = {"report": component_spec.ChannelParameter(type=DataReport)}  # noqa: RUF012
+
+
+class DataGate(base_component.BaseComponent):
+    """Stops the run at any anomaly, and where labels have drifted from what they were in the last run that passed.
+
+    Its folder keeps `accepted.json`, the labels of that run, and after a refusal `refused.txt`.
+
+    Args:
+        statistics: channel of StatisticsGen.
+        anomalies: channel of ExampleValidator.
+        label_drift: see `tfx_pipeline.config.DataGate`.
+    """
+
+    SPEC_CLASS = DataGateSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(self, statistics, anomalies, label_drift):
+        spec = DataGateSpec(
+            label_drift=float(label_drift),
+            statistics=statistics,
+            anomalies=anomalies,
+            report=channel.Channel(type=DataReport),
+        )
+        super().__init__(spec=spec)
