@@ -67,6 +67,7 @@ class OccluderPool:
         """How many occluders there are."""
         return len(self.layers)
 
+    @tf.autograph.experimental.do_not_convert  # AutoGraph took it for `__len__`
     def lay_over(self, images, landmarks, seed, probability=1.0):
         """Lays an occluder of the pool over faces.
 

@@ -9,7 +9,7 @@ from fer_keras.layers.hole_fill import HoleFill
 _FILTERS = (16, 32, 64)
 _DILATIONS = (2, 4, 8)
 _HEAD_FILTERS = (16, 32, 64)
-_NEXT_TO_NOTHING = keras.initializers.RandomNormal(stddev=1e-3)
+_NEXT_TO_NOTHING = 1e-3  # standard deviation of weights
 _NEAR_ONE = 0.98  # of pixels from -1 to 1; the steps of tanh die out beyond
 
 
@@ -54,7 +54,8 @@ def restoration_generator(image_size=48, channels=1, width=1.0, fill="mean", nam
     x = _up(x, middle, second, "decoder2")
     x = _up(x, fine, first, "decoder1")
     if fill == "smooth":
-        x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=_NEXT_TO_NOTHING, name="pixels")(x)
+        small = keras.initializers.RandomNormal(stddev=_NEXT_TO_NOTHING)
+        x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=small, name="pixels")(x)
         x = _AddBeforeTanh(dtype="float32", name="on_filled")([x, filled])
     else:
         x = layers.Conv2D(channels, 3, padding="same", name="pixels")(x)

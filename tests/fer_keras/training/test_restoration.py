@@ -111,6 +111,16 @@ def test_batches_are_the_same_from_any_epoch_on_and_others_in_every_step(faces, 
     assert 4 <= hole.any(axis=(1, 2, 3)).sum() <= 8
 
 
+@pytest.mark.parametrize("fill", ["noise", "smooth"])
+def test_the_seed_decides_what_weights_a_training_starts_with(fill):
+    first, again, other = (
+        restoration.build_restoration(dataclasses.replace(CONFIG, fill=fill, seed=seed)).restorer for seed in (1, 1, 2)
+    )
+    for one, same, different in zip(first.weights, again.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert "bias" in one.path or not np.array_equal(one, different), one.path
+
+
 def test_occluded_faces_are_no_truth(faces):
     assert len(restoration.open_faces(faces, CONFIG)) == 19
 
