@@ -229,7 +229,7 @@ class JointSupervision(keras.Model):
         Raises:
             InputError: the head has no number of classes, or backbones have no weights in common.
         """
-        from fer_keras.training.fine_tuning import start_from
+        from fer_keras.models.start_from import start_from
 
         config = self.get_config()
         for part, counts in (("metric_loss", ("num_classes",)), ("head", ("num_classes", "units"))):

@@ -13,9 +13,10 @@ from fer_keras.layers import IslandLoss
 from fer_keras.models import AlexNetEmotion, JointSupervision, backbones
 from fer_keras.models.baselines.recipe import StopAtNaN
 from fer_keras.models.preset import load_preset
+from fer_keras.models.start_from import start_from
 from fer_keras.training.best_epoch import BestEpoch
 from fer_keras.training.checkpoint import TrainingCheckpoint
-from fer_keras.training.fine_tuning import freeze_layers, start_from
+from fer_keras.training.fine_tuning import freeze_layers
 from fer_keras.training.layerwise_adam import LayerwiseAdam
 from fer_keras.training.reseed import Reseed
 
@@ -200,7 +201,7 @@ def check_start(label_names, config):
         config: `StaticConfig`.
 
     Raises:
-        InputError: see `fer_keras.training.fine_tuning`.
+        InputError: see `start_from` and `freeze_layers`.
     """
     if config.pretrained or config.layer_rates:
         model = build_static(label_names, config)

@@ -5,7 +5,8 @@ import pytest
 from fer_keras.errors import InputError
 from fer_keras.losses import ArcFace
 from fer_keras.models import AlexNetEmotion, JointSupervision
-from fer_keras.training.fine_tuning import freeze_layers, start_from
+from fer_keras.models.start_from import start_from
+from fer_keras.training.fine_tuning import freeze_layers
 from fer_keras.training.static import StaticConfig, train_static
 
 NAMES = ("anger", "fear", "happiness")
