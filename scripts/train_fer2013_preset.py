@@ -206,8 +206,8 @@ proportion to the number of faces of a class to the power of -0.3.
 
     {command}
 
-`FER2013` is the corpus as pictures with a `labels.csv` and the parts in its column `split`; `--corpus fer2013` reads
-the official csv instead.
+The folder behind `--data` was FER2013 as pictures with a `labels.csv` and the parts in its column `split`; `--corpus
+fer2013` reads the official csv instead.
 
 ## Figures
 

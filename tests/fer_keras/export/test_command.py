@@ -82,7 +82,7 @@ def test_a_corpus_gives_the_faces(run, trained, tiny_ck_plus, tmp_path):
             ["--model", "{run}", "--format", "torch"],
             "--format torch: expected one of saved_model, tflite, tflite_dynamic, tflite_int8, onnx",
         ),
-        (["--model", "{run}/model", "--format", "tflite_int8", "--out", "x"], "no face records found"),
+        (["--model", "{run}/model", "--format", "tflite_int8", "--out", "x"], "has no face records to calibrate on"),
         (["--model", "{run}", "--format", "tflite", "--out", "{run}"], "is a folder; expected the name of a file"),
         (["--model", "{run}", "--format", "tflite", "--out", "x", "--tolerance", "0"], "expected at most 0"),
     ],
