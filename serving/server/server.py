@@ -13,6 +13,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from fer_keras.errors import InputError
 from serving.server.bearer_token import TokenInterceptor
+from serving.server.drain import DrainInterceptor
 from serving.server.grpc_service import PredictionService
 from serving.server.health import Health, enable_reflection
 from serving.server.limits import Limits
@@ -93,6 +94,7 @@ class Server:
         self._threads = min(max(_THREADS, 2 * batching.max_batch_size), _MOST_THREADS) if batching else _THREADS
         self._grpc_server = None
         self._health = None
+        self._drain = DrainInterceptor()
         self._rest_server = None
         self._rest_service = None
         self._rest_socket = None
@@ -131,10 +133,12 @@ class Server:
         """
         if self._health is not None:
             self._health.end()
-        grpc_stopped = self._grpc_server.stop(grace) if self._grpc_server else None
         if self._rest_thread is not None:
             self._rest_server.config.timeout_graceful_shutdown = grace
             self._rest_server.should_exit = True
+            self._drain.drain(self.metrics.grpc_under_way, grace)  # gRPC is up where REST is
+        grpc_stopped = self._grpc_server.stop(grace) if self._grpc_server else None
+        if self._rest_thread is not None:
             self._rest_thread.join()
             self._rest_thread = None
             self._rest_service.close()
@@ -175,7 +179,7 @@ class Server:
         self._grpc_server = server = grpc.server(
             pool,
             options=options,
-            interceptors=[TokenInterceptor(self._token)] if self._token else [],
+            interceptors=[self._drain, *([TokenInterceptor(self._token)] if self._token else [])],
             maximum_concurrent_rpcs=self._limits.concurrent_requests,
         )
         service = PredictionService(self.store, self._limits, self.metrics)
