@@ -298,7 +298,7 @@ def tune(
     """Search for a better configuration of `train`, judged on held-out subjects."""
     load_libraries()
     from fer_keras.corpora.face_set import load_faces
-    from fer_keras.training.search import check_search, search, select_space
+    from fer_keras.training.search import check_search, check_search_folder, search, select_space
     from fer_keras.training.static import check_start
 
     if epochs is None and config_file is None:
@@ -306,9 +306,7 @@ def tune(
     config = _config(config_file, {"seed": seed, "epochs": epochs})
     space = select_space(config, split_names(parameters, "--parameters"))
     check_search(trials, tuner, objective, validation_folds, validation_share)
-    if (out / "search.json").exists() != resume:
-        hint = "holds no search to resume; leave out --resume" if resume else "holds a search already; add --resume"
-        raise InputError(f"{out}: {hint}, or choose another --out")
+    check_search_folder(out, resume)
     found = _read(corpus, data, labels, where, strict, out)
     check_start(found.label_names, config)
     manifest = _prepare(found, out / "records")

@@ -129,8 +129,8 @@ def video(
     out: OutOption = Path("runs/video"),
     labels: LabelsOption = None,
     where: WhereOption = None,
-    folds: FoldsOption = 10,
-    seeds: SeedsOption = 3,
+    folds: Annotated[int | None, typer.Option(min=2, help="Subject-wise folds [10; --quick 2].")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds, from 0 [3; --quick 1].")] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames a clip at most.")] = 16,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the clips [40].")] = None,
     encoder_epochs: Annotated[int | None, typer.Option(min=1, help="Passes over single frames [20].")] = None,
@@ -174,6 +174,7 @@ def video(
             command=command_line(),
         )
     _print_video(results)
+    print_remarks(results)
     write_video_report(results, clips, out, out / "report.html")
     _print_files(out)
 

@@ -48,8 +48,6 @@ def corpus_folder(corpus, data, out, experiment=None, resume=False):
         return data
     if corpus not in corpora.BUILT_IN:
         raise InputError(f"--data is missing; expected the folder of a corpus ({corpus})")
-    if not (out / "corpus").exists():
-        console.print("drawing the built-in corpus")
     return out / "corpus"
 
 

@@ -22,6 +22,7 @@ from fer_keras.evaluation.cross_validation import (
     plan_folds,
     predict_probabilities,
     run_folds,
+    untrained_classes,
 )
 from fer_keras.evaluation.metrics import summarize
 from fer_keras.experiments.experiment import corpus_facts, versions
@@ -50,7 +51,7 @@ _SINGLE_FRAMES = "single_frames"
 
 
 def run_video_experiment(
-    corpus, data, out, folds=10, seeds=3, frames=16, epochs=None, encoder_epochs=None, quick=False, names=None,
+    corpus, data, out, folds=None, seeds=None, frames=16, epochs=None, encoder_epochs=None, quick=False, names=None,
     pretrained="", labels=None, where=None, strict=False, resume=False, workers=None, on_progress=None, command="",
 ):  # fmt: skip
     """Cross-validates the variants of `VARIANTS` on the same subject-wise folds of a corpus of clips.
@@ -66,12 +67,12 @@ def run_video_experiment(
         corpus: one of `fer_keras.corpora.CORPORA` whose reader takes `peak_frames`.
         data: the corpus's folder.
         out: folder of the experiment.
-        folds: int, number of subject-wise folds, by the published rule; the same for all seeds.
-        seeds: int, how many seeds, from 0.
+        folds: int, number of subject-wise folds, by the published rule, the same for all seeds; 10 by default.
+        seeds: int, how many seeds, from 0; 3 by default.
         frames: int, frames a clip at most, evenly spread.
         epochs: int, passes over the clips; 40 by default.
         encoder_epochs: int, passes over single frames; 20 by default.
-        quick: bool, two folds, one seed and a few epochs, to see everything run.
+        quick: bool, by default two folds, one seed and a few epochs, to see everything run.
         names: optional list of the variants to run.
         pretrained: preset that the encoder starts from; `""` for random weights.
         labels: as for `fer_keras.corpora.read`.
@@ -99,8 +100,7 @@ def run_video_experiment(
         raise InputError(f"no variant is named; expected some of {', '.join(VARIANTS)}")
     if pretrained:
         load_preset(pretrained)  # a wrong one is noticed before anything is drawn, prepared or claimed
-    if quick:
-        folds, seeds = 2, 1
+    folds, seeds = folds or (2 if quick else 10), seeds or (1 if quick else 3)
     epochs = epochs or (QUICK["epochs"] if quick else EPOCHS)
     encoder_epochs = encoder_epochs or (QUICK["encoder_epochs"] if quick else ENCODER_EPOCHS)
     out, progress = pathlib.Path(out), on_progress or Quiet()
@@ -131,6 +131,7 @@ def run_video_experiment(
         "subjects_of_fold_0": sorted(set(clips.subjects[fold_of == 0].tolist())),
         "lengths": [int(clips.lengths.min()), int(np.median(clips.lengths)), int(clips.lengths.max())],
         "skipped": len(manifest["skipped"]) + len(sequences["skipped"]),
+        "remarks": untrained_classes(clips, fold_of),
         "records": sequences["sha256"],
         "command": command,
         "versions": versions(),

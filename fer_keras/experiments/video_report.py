@@ -71,7 +71,10 @@ def _in_short(results):
         )
     if results["quick"]:
         notes.append(Note("A quick trial: few folds and few epochs. Expect the figures below those of a whole run."))
-    lines = [f"{first['title']}: {_figure(first)} % of the clips right (mean ± standard deviation over folds)."]
+    notes += [Note(wording.sentence(text[:1].upper() + text[1:])) for text in results["remarks"]]
+    lines = [
+        f"{first['title']}: {_figure(first)} % of the clips right (mean ± standard deviation over folds and seeds)."
+    ]
     lines += [
         f"{row['title']}: {_figure(row)} %; {row['against']['verdict']}."
         for row in others

@@ -227,10 +227,15 @@ class JointSupervision(keras.Model):
             A new model of the same class, not compiled; its metric loss starts anew.
 
         Raises:
-            InputError: the head has no number of classes, or backbones have no weights in common.
+            InputError: the names are no list of two or more distinct strings, or the head has no number of classes.
         """
         from fer_keras.models.start_from import start_from
 
+        if isinstance(label_names, (str, set, frozenset, dict)):  # one name, or names without an order
+            raise InputError(f"label_names must be a list or tuple of names, received {label_names!r}")
+        label_names = list(label_names)
+        if not all(isinstance(name, str) and name for name in label_names) or len(set(label_names)) < 2:
+            raise InputError(f"label_names must be two or more distinct names, received {label_names}")
         config = self.get_config()
         for part, counts in (("metric_loss", ("num_classes",)), ("head", ("num_classes", "units"))):
             own = (config[part] or {}).get("config", {})
@@ -239,7 +244,7 @@ class JointSupervision(keras.Model):
                 own[count] = len(label_names)
             elif part == "head":
                 raise InputError(f"the head {type(self.head).__name__} cannot be made for other classes")
-        model = type(self).from_config({**config, "label_names": list(label_names)})
+        model = type(self).from_config({**config, "label_names": label_names})
         start_from(model, self)
         return model
 

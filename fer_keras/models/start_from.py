@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from fer_keras.emotions import ALIASES
 from fer_keras.errors import InputError
 
 
@@ -49,9 +50,10 @@ def _copy_outputs(model, source):
     theirs, their_bias = source.head.get_weights()
     if len(kernel) != len(theirs):
         return
+    known = [ALIASES.get(name, name) for name in source.label_names]
     for place, name in enumerate(model.label_names):
-        if name in source.label_names:
-            other = source.label_names.index(name)
+        if ALIASES.get(name, name) in known:
+            other = known.index(ALIASES.get(name, name))
             kernel[:, place], bias[place] = theirs[:, other], their_bias[other]
     model.head.set_weights([kernel, bias])
 

@@ -133,7 +133,7 @@ class VideoEmotion(JointSupervision):
         else:
             raise ValueError('`angle_reference="first"` needs an AlexNetEmotion with angle_map=True')
         encoder.set_weights(model.backbone.get_weights())
-        return cls(encoder, label_names or model.label_names, **options)
+        return cls(encoder, model.label_names if label_names is None else label_names, **options)
 
     @property
     def encoder(self):

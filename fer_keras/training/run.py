@@ -181,7 +181,7 @@ def check_folder(out, experiment, resume):
     if not file.exists():
         if resume:
             raise InputError(f"{out}: holds no run to resume; leave out --resume to start one")
-        if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - {"corpus"}):
+        if out.exists() and (not out.is_dir() or strangers(out, {"corpus"})):
             raise InputError(f"{out}: is not empty and holds no run; choose another --out")
         return None
     if not resume:
@@ -196,6 +196,19 @@ def check_folder(out, experiment, resume):
             "choose another --out"
         )
     return held
+
+
+def strangers(folder, own):
+    """Finds what is in a folder besides its own files.
+
+    Args:
+        folder: path of a folder.
+        own: set of names.
+
+    Returns:
+        A set of names, without what a killed command has left of writing aside.
+    """
+    return {path.name for path in folder.iterdir() if not path.name.startswith((".corpus.", ".run.json"))} - own
 
 
 def claim_run(out, asked, resume, command=""):
@@ -219,16 +232,17 @@ def claim_run(out, asked, resume, command=""):
         write_json(out / "run.json", {**asked, "command": command})
         return command
     asked = json.loads(json.dumps(asked))  # tuples compare as the lists they come back as
-    changed = [key for key in asked if held.get(key) != asked[key]]
+    # The same corpus may be reached by another path: its fingerprint tells.
+    changed = [key for key in asked if key != "data" and held.get(key) != asked[key]]
     if "config" in changed and isinstance(held.get("config"), dict):
         changed = [key for key, value in asked["config"].items() if held["config"].get(key) != value] or changed
     if changed:
         what = {
-            "fingerprint": "corpus (pictures, labels or the files' times of change are others)",
-            "label_names": "set of labels",
+            "fingerprint": "another corpus (pictures, labels or the files' times of change are others)",
+            "label_names": "other labels",
         }
         raise InputError(
-            f"{out}: the run there was started with another {what.get(changed[0], changed[0])}; "
+            f"{out}: the run there was started with {what.get(changed[0], f'another value of {changed[0]}')}; "
             "choose another --out, or remove that folder"
         )
     return held.get("command", command)

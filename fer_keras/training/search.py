@@ -20,6 +20,7 @@ from fer_keras.corpora.folds import assign_stratified_folds, hold_out_subjects
 from fer_keras.errors import InputError
 from fer_keras.json_file import write_json
 from fer_keras.models.backbones.application import APPLICATIONS
+from fer_keras.training.run import strangers
 from fer_keras.training.static import (
     StaticConfig,
     check_faces,
@@ -384,6 +385,24 @@ def check_search(trials=20, tuner="bayesian", objective="val_loss", validation_f
             raise InputError(f"{name} must be at least 1, received {value}")
     if not 0 < validation_share <= 0.5:
         raise InputError(f"validation_share must be above 0 and at most 0.5, received {validation_share}")
+
+
+def check_search_folder(directory, resume):
+    """Says, before anything is read or drawn, whether a folder can take a search.
+
+    Args:
+        directory: folder of the search.
+        resume: continue the search that it holds.
+
+    Raises:
+        InputError: it holds a search and `resume` is false, none and `resume` is true, or something else.
+    """
+    directory = pathlib.Path(directory)
+    if (directory / "search.json").exists() != resume:
+        hint = "holds no search to resume; leave out --resume" if resume else "holds a search already; add --resume"
+        raise InputError(f"{directory}: {hint}, or choose another --out")
+    if directory.exists() and not resume and (not directory.is_dir() or strangers(directory, {"corpus", "records"})):
+        raise InputError(f"{directory}: is not empty and holds no search; choose another --out")
 
 
 class _State:

@@ -278,7 +278,7 @@ def _load_frame_model(config, face_shape):
     if model.face_shape != tuple(face_shape):
         raise InputError(
             f"{config.frame_model}: takes faces of shape {model.face_shape}; "
-            f"the clips have {tuple(face_shape)}, see encoder.image_size and encoder.channels"
+            f"the clips have {tuple(face_shape)}, see image_size and channels of the encoder"
         )
     return model
 

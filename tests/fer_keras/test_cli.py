@@ -103,7 +103,7 @@ def test_a_finished_run_is_not_overwritten_but_resumed(run, folder, trained):
     assert (trained / "model" / "model.keras").read_bytes() == before
     status, _, err = run(*same, "--resume", "--seed", "5")
     assert status == 1
-    assert "was started with another seed" in err
+    assert "was started with another value of seed" in err
 
 
 @pytest.mark.slow

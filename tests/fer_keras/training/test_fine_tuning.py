@@ -94,6 +94,18 @@ def test_a_preset_for_other_labels(source, tmp_path):
     assert keras.models.load_model(tmp_path / "other.keras").label_names == model.label_names
 
 
+@pytest.mark.parametrize("names", ["happiness", (), ("fear",), ("fear", "fear"), {"fear", "anger"}, ("fear", None)])
+def test_labels_that_are_none(source, names):
+    with pytest.raises(InputError, match="label_names must be"):
+        source.with_labels(names)
+
+
+def test_a_synonym_keeps_what_its_class_has_learnt(source):
+    model = source.with_labels(("surprise", "happy"))
+    got, theirs = model.predict(faces(), verbose=0), source.predict(faces(), verbose=0)
+    np.testing.assert_allclose(got[:, 1], theirs[:, 2], rtol=1e-5)
+
+
 def test_a_margin_head_and_any_backbone_for_other_labels():
     layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4, name="own")]
     model = JointSupervision(keras.Sequential(layers), NAMES, head=ArcFace(3)).with_labels(("fear", "neutral"))

@@ -20,7 +20,7 @@ def test_a_run_is_taken_up_with_its_first_command(tmp_path):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"config": {"epochs": 4, "rates": (1, 2)}}, "started with another epochs"),
+        ({"config": {"epochs": 4, "rates": (1, 2)}}, "started with another value of epochs"),
         ({"fingerprint": "2"}, "another corpus .*times of change"),
         ({"experiment": "table1", "systems": {}}, r"something else \(train, not table1\)"),
     ],
@@ -44,6 +44,17 @@ def test_files_that_hold_no_run(tmp_path, held, expected):
     (tmp_path / "run.json").write_text(held)
     with pytest.raises(InputError, match=expected):
         check_folder(tmp_path, "train", True)
+
+
+def test_what_a_kill_has_left_is_no_obstacle(tmp_path):
+    (tmp_path / ".corpus.123.tmp").mkdir()
+    (tmp_path / ".run.json.tmp").write_text("{")
+    assert check_folder(tmp_path, "train", False) is None
+
+
+def test_the_same_corpus_by_another_path(tmp_path):
+    claim_run(tmp_path / "run", {**ASKED, "data": "corpus"}, False)
+    claim_run(tmp_path / "run", {**ASKED, "data": "/home/me/corpus"}, True)
 
 
 def test_nothing_to_resume_and_other_files(tmp_path):

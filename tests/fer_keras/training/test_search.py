@@ -10,7 +10,14 @@ from fer_keras.augmentation import AugmentationStrength  # noqa: E402
 from fer_keras.errors import InputError  # noqa: E402
 from fer_keras.training import search as search_module  # noqa: E402
 from fer_keras.training.config_file import read_config  # noqa: E402
-from fer_keras.training.search import SPACE, StaticHyperModel, default_space, search, validation_splits  # noqa: E402
+from fer_keras.training.search import (  # noqa: E402
+    SPACE,
+    StaticHyperModel,
+    check_search_folder,
+    default_space,
+    search,
+    validation_splits,
+)
 from fer_keras.training.static import StaticConfig, train_static  # noqa: E402
 
 BASE = StaticConfig(epochs=2, batch_size=16, width=0.25, augmentation=None)
@@ -219,3 +226,14 @@ def test_wrong_arguments(toy_faces, tmp_path, wrong, message):
     with pytest.raises(InputError, match=message):
         search(toy_faces, directory=tmp_path / "none", **wrong)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    for name in ("corpus", "records", ".corpus.1.tmp"):
+        (tmp_path / name).mkdir()
+    check_search_folder(tmp_path, False)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="not empty and holds no search"):
+        check_search_folder(tmp_path, False)
+    with pytest.raises(InputError, match="holds no search to resume"):
+        check_search_folder(tmp_path, True)
