@@ -8,7 +8,13 @@ import tensorflow as tf
 
 from fer_keras.corpora.records import write_records
 from fer_keras.errors import InputError
-from fer_keras.evaluation.cross_validation import cross_validate, load_fold, predict_probabilities
+from fer_keras.evaluation.cross_validation import (
+    fold_numbers,
+    load_fold,
+    plan_folds,
+    predict_probabilities,
+    run_folds,
+)
 from fer_keras.models import OccludedEmotion
 from fer_keras.models.preset import load_preset
 from fer_keras.training.static import StaticConfig
@@ -95,8 +101,8 @@ def test_a_fold_is_the_fold_of_a_cross_validation(fn_args, tmp_path):
 
     faces = trainer.read_all(args, CONFIG)
     assert faces.subjects.tolist() == ["p0"] * 4 + ["p1"] * 4 + ["p2"] * 4
-    folds = {"p0": 0, "p1": 2, "p2": 1}
-    cross_validate(faces, folds, CONFIG, tmp_path / "folds", workers=0)
+    jobs = plan_folds(faces, fold_numbers(faces, {"p0": 0, "p1": 2, "p2": 1}), CONFIG, tmp_path / "folds")
+    run_folds([jobs[1]], workers=0)
     expected = load_fold(tmp_path / "folds", 1)
     np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
     assert found["history"] == expected["history"]
