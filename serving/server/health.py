@@ -4,9 +4,11 @@ TensorFlow Serving has the first behind `--enable_grpc_healthcheck_service`, wit
 "PredictionService" (model_servers/server.cc); the second lets grpcurl work without .proto files.
 """
 
+import contextlib
+import importlib
+
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 
 _SERVICES = (
     "",
@@ -70,10 +72,10 @@ def enable_reflection(server):
     Args:
         server: `grpc.Server`.
     """
-    names = [
-        prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name,
-        model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
-        health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-        reflection.SERVICE_NAME,
-    ]
+    # These modules register the services' descriptors. With protobuf's newer runtimes their last lines then fail; the
+    # descriptors are registered all the same.
+    for module in ("model_service_pb2", "prediction_service_pb2"):
+        with contextlib.suppress(AttributeError):
+            importlib.import_module(f"tensorflow_serving.apis.{module}")
+    names = [*_SERVICES[-2:], "grpc.health.v1.Health", reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)
