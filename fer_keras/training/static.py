@@ -241,7 +241,8 @@ class SharedStart:
 
     def __call__(self, label_names, config, steps_per_epoch):
         """Makes the model, or makes the last one new; arguments and result are those of `start_static`."""
-        key = (tuple(label_names), dataclasses.replace(config, seed=0), steps_per_epoch)
+        strategy = tf.distribute.get_strategy()  # its devices hold the weights
+        key = (tuple(label_names), dataclasses.replace(config, seed=0), steps_per_epoch, strategy)
         if self._key != key:
             self._key, self._model = key, start_static(label_names, config, steps_per_epoch)
             return self._model

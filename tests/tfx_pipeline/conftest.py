@@ -18,11 +18,13 @@ def ck_plus(tmp_path_factory):
 
 
 @pytest.fixture
-def fn_args(tmp_path):
+def fn_args(tmp_path, request):
     """Eight transformed faces to train on in two files, and four to test on, out of order.
 
-    Face i is grey level i, and so are its landmarks; four faces are one person's.
+    Face i is grey level i, and so are its landmarks, which are left out with the parameter `False`; four faces are one
+    person's.
     """
+    has_landmarks = getattr(request, "param", True)
 
     def row(place):
         png = tf.io.encode_png(np.full((48, 48, 1), place, np.uint8)).numpy()
@@ -32,7 +34,8 @@ def fn_args(tmp_path):
         features = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[one])) for name, one in texts.items()}
         for name, one in numbers.items():
             features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[one]))
-        features["landmarks"] = tf.train.Feature(float_list=tf.train.FloatList(value=place + np.arange(136) / 136))
+        points = (place + np.arange(136) / 136) * has_landmarks
+        features["landmarks"] = tf.train.Feature(float_list=tf.train.FloatList(value=points))
         return tf.train.Example(features=tf.train.Features(feature=features))
 
     write_records(tmp_path / "a.gz", [row(place) for place in (7, 0, 3, 4)])

@@ -139,6 +139,7 @@ def test_more_replicas_than_devices_are_refused(fn_args):
         trainer.run_fn(fn_args(1, replicas=64))
 
 
+@pytest.mark.parametrize("fn_args", [False], indirect=True)
 def test_covered_faces_are_restored_and_read_by_one_model(fn_args):
     from tfx_pipeline import trainer
 
