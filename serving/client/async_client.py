@@ -4,15 +4,13 @@ import asyncio
 import time
 
 import grpc
-from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from serving.client import messages
-from serving.client.channel import OPTIONS, credentials, metadata
+from serving.client.connection import Connection
 from serving.client.errors import request_error
-from serving.client.retries import Retries
 
 
-class AsyncClient:
+class AsyncClient(Connection):
     """Asks a server as `Client` does, with the same arguments; its methods are coroutines.
 
     To be made and used within one event loop. Many requests may be under way at once.
@@ -37,33 +35,7 @@ class AsyncClient:
         ```
     """
 
-    def __init__(
-        self,
-        address="127.0.0.1:8500",
-        model_name="fer",
-        timeout=10.0,
-        *,
-        version=None,
-        version_label=None,
-        retries=None,
-        tls=False,
-        ca=None,
-        certificate=None,
-        key=None,
-        token=None,
-    ):
-        self.address = address
-        self.model_name = model_name
-        self.timeout = timeout
-        self._which = {"version": version, "label": version_label}
-        self._retries = retries or Retries()
-        self._metadata = metadata(token)
-        if tls or ca or certificate or key:
-            self._channel = grpc.aio.secure_channel(address, credentials(ca, certificate, key), OPTIONS)
-        else:
-            self._channel = grpc.aio.insecure_channel(address, OPTIONS)
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
+    _channels = grpc.aio
 
     async def predict(self, images, landmarks=None):
         """Classifies face crops; see `Client.predict`."""
@@ -82,11 +54,7 @@ class AsyncClient:
 
     async def versions(self):
         """Asks how the versions of the model stand; see `Client.versions`."""
-        request = get_model_status_pb2.GetModelStatusRequest()
-        request.model_spec.name = self.model_name
-        response = await self._ask(self._models.GetModelStatus, request)
-        state = get_model_status_pb2.ModelVersionStatus.State
-        return {one.version: state.Name(one.state) for one in response.model_version_status}
+        return self._states(await self._ask(self._models.GetModelStatus, self._status_request()))
 
     async def close(self):
         """Closes the connection."""
@@ -102,8 +70,7 @@ class AsyncClient:
         return messages.answers(self.address, self.model_name, await self._predict(inputs))
 
     async def _predict(self, inputs, signature_name=""):
-        request = messages.predict_request(self.model_name, inputs, signature_name, **self._which)
-        return await self._ask(self._stub.Predict, request)
+        return await self._ask(self._stub.Predict, self._predict_request(inputs, signature_name))
 
     async def _ask(self, method, request):
         deadline = time.monotonic() + self.timeout

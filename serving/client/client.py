@@ -3,15 +3,13 @@
 import time
 
 import grpc
-from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from serving.client import messages
-from serving.client.channel import OPTIONS, credentials, metadata
+from serving.client.connection import Connection
 from serving.client.errors import request_error
-from serving.client.retries import Retries
 
 
-class Client:
+class Client(Connection):
     """Asks a server for the expressions in face crops. One client, and its one connection, serves many threads.
 
     Args:
@@ -34,34 +32,6 @@ class Client:
         answers[0]["label"], answers[0]["probabilities"]["happiness"]
         ```
     """
-
-    def __init__(
-        self,
-        address="127.0.0.1:8500",
-        model_name="fer",
-        timeout=10.0,
-        *,
-        version=None,
-        version_label=None,
-        retries=None,
-        tls=False,
-        ca=None,
-        certificate=None,
-        key=None,
-        token=None,
-    ):
-        self.address = address
-        self.model_name = model_name
-        self.timeout = timeout
-        self._which = {"version": version, "label": version_label}
-        self._retries = retries or Retries()
-        self._metadata = metadata(token)
-        if tls or ca or certificate or key:
-            self._channel = grpc.secure_channel(address, credentials(ca, certificate, key), OPTIONS)
-        else:
-            self._channel = grpc.insecure_channel(address, OPTIONS)
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
     def predict(self, images, landmarks=None):
         """Classifies face crops.
@@ -126,11 +96,7 @@ class Client:
         Raises:
             RequestError: as `predict`.
         """
-        request = get_model_status_pb2.GetModelStatusRequest()
-        request.model_spec.name = self.model_name
-        response = self._ask(self._models.GetModelStatus, request)
-        state = get_model_status_pb2.ModelVersionStatus.State
-        return {one.version: state.Name(one.state) for one in response.model_version_status}
+        return self._states(self._ask(self._models.GetModelStatus, self._status_request()))
 
     def close(self):
         """Closes the connection."""
@@ -146,8 +112,7 @@ class Client:
         return messages.answers(self.address, self.model_name, self._predict(inputs))
 
     def _predict(self, inputs, signature_name=""):
-        request = messages.predict_request(self.model_name, inputs, signature_name, **self._which)
-        return self._ask(self._stub.Predict, request)
+        return self._ask(self._stub.Predict, self._predict_request(inputs, signature_name))
 
     def _ask(self, method, request):
         deadline = time.monotonic() + self.timeout
