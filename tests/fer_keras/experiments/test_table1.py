@@ -51,7 +51,7 @@ def test_two_systems_on_the_same_folds_and_again_without_work(tiny_ck_plus, pret
 
     with pytest.raises(InputError, match="holds a run already"):
         run_table1("ck_plus", tiny_ck_plus, tmp_path / "out", **options)
-    with pytest.raises(InputError, match="another epochs"):
+    with pytest.raises(InputError, match="another value of epochs"):
         run_table1("ck_plus", tiny_ck_plus, tmp_path / "out", resume=True, **{**options, "epochs": 2})
     again, _ = run_table1("ck_plus", tiny_ck_plus, tmp_path / "out", resume=True, **options)
     assert json.loads(json.dumps(again)) == json.loads(json.dumps(results))
