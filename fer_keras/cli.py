@@ -382,7 +382,7 @@ def evaluate(
         manifest = _prepare(found, folder)
         if not set(manifest["faces_by_label"]) & set(classifier.label_names):
             raise InputError(
-                f"{data}: no picture has a label of the model ({', '.join(classifier.label_names)}); "
+                f"{data or corpus}: no picture has a label of the model ({', '.join(classifier.label_names)}); "
                 f"found {', '.join(manifest['faces_by_label'])}"
             )
         size, _, channels = classifier.face_shape
@@ -651,6 +651,11 @@ def _video_config(file, chosen, of_faces):
         config.encoder, **{name: value for name, value in encoder.items() if value is not None}
     )
     config = dataclasses.replace(config, **{name: value for name, value in chosen.items() if value is not None})
+    if config.frame_model:
+        for name in set(encoder) - {"image_size", "channels", "seed"}:
+            if encoder[name] is not None:
+                option = {"epochs": "encoder-epochs", "layer_rates": "layer-rate"}.get(name, name.replace("_", "-"))
+                raise InputError(f"--{option} is for an encoder that learns here; --frame-model brings one as it is")
     check_frame_model(config)
     return config
 

@@ -60,7 +60,9 @@ def table1(
     load_libraries()
     from fer_keras.experiments.table1 import PRETRAINED, run_table1
     from fer_keras.experiments.table1_report import write_report
+    from fer_keras.report.extra import check_report_extra
 
+    check_report_extra()
     with Progress() as progress:
         results, faces = run_table1(
             *(corpus, corpus_folder(corpus, data, out, "table1", resume), out, folds, epochs, seed, quick),
@@ -149,7 +151,9 @@ def video(
     load_libraries()
     from fer_keras.experiments.video import run_video_experiment
     from fer_keras.experiments.video_report import write_video_report
+    from fer_keras.report.extra import check_report_extra
 
+    check_report_extra()
     with Progress() as progress:
         results, clips = run_video_experiment(
             *(
@@ -221,9 +225,11 @@ def occlusion(
     from fer_keras.experiments.occlusion import FIXED, RESTORER, run_occlusion_experiment
     from fer_keras.experiments.occlusion_report import write_occlusion_report
     from fer_keras.experiments.table1 import PRETRAINED
+    from fer_keras.report.extra import check_report_extra
     from fer_keras.training.config_file import read_config
     from fer_keras.training.restoration import RestorationConfig
 
+    check_report_extra()
     fields = read_config(config_file, RestorationConfig) if config_file else {}
     if set(fields) & FIXED:
         raise InputError(f"{config_file}: {min(set(fields) & FIXED)} is the experiment's own; leave it out")

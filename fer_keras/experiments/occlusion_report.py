@@ -11,7 +11,7 @@ from fer_keras.experiments.real_occlusion import WAYS, masks_by_landmarks
 from fer_keras.faces.image import encode_png
 from fer_keras.models.face_restorer import restore
 from fer_keras.report import Bullets, Figure, Gallery, Note, Page, Table
-from fer_keras.report.extra import import_extra
+from fer_keras.report.extra import check_report_extra
 from fer_keras.training.restoration import RestorationConfig
 from fer_keras.training.restoration_run import load_restorer
 from fer_keras.training.sample_grid import picture_grid, sample_grid
@@ -45,8 +45,7 @@ def write_occlusion_report(results, test, folder, path):
     Raises:
         InputError: the extra `report` is not installed.
     """
-    for name in ("jinja2", "matplotlib"):  # before anything is drawn
-        import_extra(name)
+    check_report_extra()
     folder = pathlib.Path(folder)
     page = Page("Occluded faces, restored and read", _lead(results))
     page.add("In short", *_in_short(results))

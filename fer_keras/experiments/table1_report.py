@@ -9,7 +9,7 @@ from fer_keras.errors import InputError
 from fer_keras.experiments import drawings, sections, wording
 from fer_keras.models.preset import load_preset
 from fer_keras.report import Bullets, Gallery, Note, Page, Table
-from fer_keras.report.extra import import_extra
+from fer_keras.report.extra import check_report_extra
 
 _CORPORA = {"ck_plus": "CK+", "mmi": "MMI"}  # of the paper
 _PAPER_FOLDS = 10
@@ -30,8 +30,7 @@ def write_report(results, faces, folder, path):
         InputError: the extra `report` is not installed, there is no system, or `answers.npz` is missing, damaged or of
             other faces.
     """
-    for name in ("jinja2", "matplotlib", "sklearn"):  # before the minutes that the figures take
-        import_extra(name)
+    check_report_extra()
     systems = results["systems"]
     if not systems:
         raise InputError("the results have no system; expected at least one")

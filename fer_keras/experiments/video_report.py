@@ -9,7 +9,7 @@ from fer_keras.experiments import drawings, sections, wording
 from fer_keras.experiments.film_strip import draw_film_strip
 from fer_keras.models.preset import load_preset
 from fer_keras.report import Bullets, Figure, Gallery, Note, Page, Table
-from fer_keras.report.extra import import_extra
+from fer_keras.report.extra import check_report_extra
 
 _SHOWN_CLIPS = 6
 
@@ -26,8 +26,7 @@ def write_video_report(results, clips, folder, path):
     Raises:
         InputError: the extra `report` is not installed.
     """
-    for name in ("jinja2", "matplotlib"):  # before anything is drawn
-        import_extra(name)
+    check_report_extra()
     page = Page(f"Video on {_corpus(results)}", _lead(results))
     page.add("In short", *_in_short(results))
     page.add("Recurrence and pooling", *_variants(results))
@@ -214,12 +213,16 @@ def _strips(results, clips, folder):
 
 
 def _confusion(results):
+    shown, left = results["variants"][:4], results["variants"][4:]
+    said = "Of the first seed, all folds together."
+    if left:
+        said += f" For {', '.join(row['title'] for row in left)}, see results.json."
     return (
-        "Of the first seed, all folds together.",
+        said,
         Gallery(
             tuple(
                 drawings.draw_confusion(row["title"], row["pooled"][0]["confusion"], results["label_names"])
-                for row in results["variants"][:4]
+                for row in shown
             )
         ),
     )

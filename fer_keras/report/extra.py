@@ -21,3 +21,13 @@ def import_extra(name):
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise InputError(f"reports need {error.name}; run: pip install 'fer-keras[report]'") from None
+
+
+def check_report_extra():
+    """Says that the extra `report` is missing before the hours, or minutes, that end in a report.
+
+    Raises:
+        InputError: one of its packages is not installed.
+    """
+    for name in ("jinja2", "matplotlib", "sklearn"):
+        import_extra(name)

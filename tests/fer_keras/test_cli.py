@@ -433,6 +433,14 @@ def test_train_and_evaluate_on_clips(run, tiny_mmi, tmp_path):
             ["--frame-model", "alexnet_emotion_fer2013", "--image-size", "32"],
             "takes faces of shape (48, 48, 1); the clips have (32, 32, 1)",
         ),
+        (
+            ["--frame-model", "alexnet_emotion_fer2013", "--encoder-epochs", "3"],
+            "--encoder-epochs is for an encoder that learns here; --frame-model brings one as it is",
+        ),
+        (
+            ["--frame-model", "alexnet_emotion_fer2013", "--layer-rate", "conv*=0.1"],
+            "--layer-rate is for an encoder that learns here",
+        ),
     ],
 )
 def test_a_wrong_frame_model_is_noticed_before_anything_is_drawn(run, tmp_path, arguments, message):
@@ -482,6 +490,14 @@ def test_train_a_restorer(run, folder, tmp_path):
     config.write_text('{"occluders": ["hand", 3]}')
     status, _, err = run(*command, "--resume")
     assert (status, "occluders[1] must be a text, received 3" in err) == (1, True)
+
+
+@pytest.mark.parametrize("experiment", ["table1", "video", "occlusion"])
+def test_experiments_ask_for_the_reports_packages_first(run, tmp_path, monkeypatch, experiment):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    status, _, err = run("experiment", experiment, "--out", tmp_path / "run")
+    assert (status, err.splitlines()) == (1, ["error: reports need jinja2; run: pip install 'fer-keras[report]'"])
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
