@@ -14,7 +14,8 @@ class FaceRestorer(keras.Model):
 
     Which pixels are covered is given, or predicted by a mask head: blind mode. The predicted mask is what the head
     holds for covered with a probability above `mask_threshold`, widened by `mask_margin` pixels, so that no rim of the
-    occluder stays. A face of which the head finds less than `least_area` covered passes through unchanged.
+    occluder stays. Heads hold shadows and beards of open faces for half covered, occluders seldom: a face passes
+    through unchanged unless `least_area` of it is covered with a probability above `sure_threshold`.
 
     Args:
         image_size: int, height and width of faces in pixels, a multiple of 16.
@@ -23,6 +24,7 @@ class FaceRestorer(keras.Model):
         blind: bool, whether there is a mask head. Without, the mask is part of the input.
         fill: what the generator sees in the hole, see `fer_keras.layers.HoleFill`.
         mask_threshold: float in (0, 1).
+        sure_threshold: float in (0, 1).
         mask_margin: int, pixels.
         least_area: float, share of the picture, 0-1.
         **kwargs: passed to `keras.Model`.
@@ -51,6 +53,7 @@ class FaceRestorer(keras.Model):
         blind=True,
         fill="mean",
         mask_threshold=0.5,
+        sure_threshold=0.85,
         mask_margin=1,
         least_area=0.01,
         **kwargs,
@@ -59,6 +62,7 @@ class FaceRestorer(keras.Model):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.mask_threshold = number("mask_threshold", mask_threshold, above=0, below=1)
+        self.sure_threshold = number("sure_threshold", sure_threshold, above=0, below=1)
         self.mask_margin = whole_number("mask_margin", mask_margin, least=0)
         self.least_area = number("least_area", least_area, least=0, most=1)
         self._options = {"image_size": image_size, "channels": channels, "width": width, "fill": fill}
@@ -102,8 +106,10 @@ class FaceRestorer(keras.Model):
         Returns:
             A float32 tensor of that shape, 0 or 1, without a gradient.
         """
-        covered = ops.cast(ops.sigmoid(ops.stop_gradient(logits)) > self.mask_threshold, "float32")
-        is_occluded = ops.mean(covered, axis=(1, 2, 3), keepdims=True) >= self.least_area
+        probability = ops.sigmoid(ops.cast(ops.stop_gradient(logits), "float32"))
+        covered = ops.cast(probability > self.mask_threshold, "float32")
+        sure = ops.cast(probability > self.sure_threshold, "float32")
+        is_occluded = ops.mean(sure, axis=(1, 2, 3), keepdims=True) >= self.least_area
         if self.mask_margin:
             covered = ops.max_pool(covered, 2 * self.mask_margin + 1, strides=1, padding="same")
         return ops.where(is_occluded, covered, 0.0)
@@ -126,6 +132,7 @@ class FaceRestorer(keras.Model):
             **self._options,
             "blind": self.blind,
             "mask_threshold": self.mask_threshold,
+            "sure_threshold": self.sure_threshold,
             "mask_margin": self.mask_margin,
             "least_area": self.least_area,
         }

@@ -9,8 +9,8 @@ from fer_keras.models.joint_supervision import JointSupervision
 class OccludedEmotion(JointSupervision):
     """Restoration followed by recognition as one classifier of faces, and one SavedModel.
 
-    The restorer's mask head says what is covered; a face of which it finds less than `restorer.least_area` covered
-    reaches the recogniser bit-identical. It is a `JointSupervision`: `fit` on expressions trains recogniser, head and
+    The restorer's mask head says what is covered; a face that it holds for open, see `FaceRestorer`, reaches the
+    recogniser bit-identical. It is a `JointSupervision`: `fit` on expressions trains recogniser, head and
     the restorer's generator end to end. The mask head, whose decision has no gradient, stays as it is; with
     `model.restorer.trainable = False` before `compile` so does the whole restorer.
 

@@ -69,6 +69,17 @@ def test_an_open_face_passes_through_unchanged(occluded_faces):
     assert answer["mask"].numpy().any(axis=(1, 2, 3)).tolist() == [False, True] + [False] * 14
 
 
+def test_a_face_is_painted_where_it_is_likely_covered_if_some_of_it_surely_is():
+    restorer = FaceRestorer(**TINY, mask_threshold=0.4, sure_threshold=0.9, mask_margin=0, least_area=0.01)
+    probability = np.full((2, 32, 32, 1), 0.1)
+    probability[:, :16] = 0.5  # half of either face
+    probability[0, 0, :10] = 0.95  # 10 of 1024 pixels: less than a hundredth
+    probability[1, 0, :11] = 0.95
+    found = restorer.find_mask(np.log(probability / (1 - probability))).numpy()
+    assert not found[0].any()
+    np.testing.assert_array_equal(found[1], probability[1] > 0.4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "channels"), [(48, 1), (64, 3), (128, 1)])
 def test_sizes(size, channels):
@@ -109,6 +120,8 @@ def test_wrong_arguments(occluded_faces):
         FaceRestorer(fill="zeros")
     with pytest.raises(ValueError, match="`mask_threshold`"):
         FaceRestorer(mask_threshold=1.0)
+    with pytest.raises(ValueError, match="`sure_threshold`"):
+        FaceRestorer(sure_threshold=0.0)
 
 
 @pytest.mark.slow
