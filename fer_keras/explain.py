@@ -51,23 +51,35 @@ def grad_cam(model, faces, class_index=None, layer=None, batch_size=32):
     maps = []
     for start in range(0, len(faces), batch_size):
         batch = _map(tf.convert_to_tensor, _batch(inputs, start, batch_size))
-        with tf.GradientTape(watch_accessed_variables=False) as tape, _listen(listened, tape) as heard:
-            scores = _scores(model, batch)
-            score = tf.gather(scores, _choose(scores, classes, start), batch_dims=1)
-        # Maps beside the way to the score, such as those that are only shown, have no gradient.
-        pairs = [pair for pair in zip(heard, tape.gradient(score, heard), strict=True) if pair[1] is not None]
-        if not pairs:
+        cam = _activation(model, listened, batch, lambda scores, start=start: _choose(scores, classes, start))
+        if cam is None:
             what = "no layer" if layer is None else f"the layer {listened[0].name!r}"
             raise InputError(
                 f"{model.name}: {what} has maps behind its scores; expected (batch, rows, columns, k), larger than 1×1"
             )
-        features, gradient = (tf.cast(one, tf.float32) for one in pairs[-1])
-        weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
-        cam = tf.nn.relu(tf.reduce_sum(weights * features, axis=-1, keepdims=True))
-        maps.append(tf.image.resize(cam, faces.shape[1:3], method="bilinear")[..., 0].numpy())
+        maps.append(cam.numpy())
     maps = np.concatenate(maps)
     highest = maps.max(axis=(1, 2), keepdims=True)
     return np.divide(maps, highest, out=np.zeros_like(maps), where=highest > 0)
+
+
+def grad_cam_in_graph(model, inputs, class_index):
+    """`grad_cam` with its defaults on tensors, for a graph that is exported.
+
+    Args:
+        model: as in `grad_cam`.
+        inputs: float32 tensor `(batch, height, width, channels)`, or a dict as in `grad_cam`.
+        class_index: int32 tensor `(batch,)`; below 0 for a face's best class.
+
+    Returns:
+        A float32 tensor of shape `(batch, height, width)`, or `None` where no layer has maps behind the scores.
+    """
+
+    def choose(scores):
+        return tf.where(class_index < 0, tf.argmax(scores, axis=-1, output_type=tf.int32), class_index)
+
+    cam = _activation(model, _leaves(getattr(model, "backbone", model)), inputs, choose)
+    return None if cam is None else tf.math.divide_no_nan(cam, tf.reduce_max(cam, axis=(1, 2), keepdims=True))
 
 
 def occlusion_sensitivity(
@@ -274,6 +286,21 @@ def _picture(crop, heat, caption):
     strip = np.full((30, 2 * face.shape[1], 3), 255, "uint8")
     cv2.putText(strip, caption, (8, 21), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (0, 0, 0), 1, cv2.LINE_AA)
     return np.concatenate([np.concatenate([face, overlay(face, heat)], axis=1), strip])
+
+
+def _activation(model, listened, inputs, choose):
+    """The maps of Grad-CAM in the faces' size before they are scaled, or `None` where there are none."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape, _listen(listened, tape) as heard:
+        scores = _scores(model, inputs)
+        score = tf.gather(scores, choose(scores), batch_dims=1)
+    # Maps beside the way to the score, such as those that are only shown, have no gradient.
+    pairs = [pair for pair in zip(heard, tape.gradient(score, heard), strict=True) if pair[1] is not None]
+    if not pairs:
+        return None
+    features, gradient = (tf.cast(one, tf.float32) for one in pairs[-1])
+    weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+    cam = tf.nn.relu(tf.reduce_sum(weights * features, axis=-1, keepdims=True))
+    return tf.image.resize(cam, _faces(inputs).shape[1:3], method="bilinear")[..., 0]
 
 
 def _check(model, inputs, class_index):

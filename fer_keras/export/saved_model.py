@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from fer_keras.corpora.records import FEATURES
 from fer_keras.errors import InputError
+from fer_keras.export.shown_signatures import add_shown_signatures
 from fer_keras.export.video_signatures import add_video_signatures
 from fer_keras.faces.decode import decode_faces
 from fer_keras.models import VideoEmotion
@@ -25,9 +26,14 @@ def export_saved_model(model, directory, clip_frames=None):
     - `serve_tensor`: `face`, float32 `(batch, height, width, channels)`, values 0-255 → the same.
     - `serve_examples`: `inputs`, string `(batch,)` of serialized face records → `classes`, string `(batch, K)`;
       `scores`, float32 `(batch, K)`.
+    - `serve_grad_cam`, of a model with maps: `image`, and `class_index`, int32 `(batch,)`, below 0 for the best class →
+      `heat`, float32 `(batch, height, width)`, see `fer_keras.explain.grad_cam`.
+    - `serve_restored`, of an `OccludedEmotion`: `image` → `restored`, float32 `(batch, height, width, channels)`,
+      0-255, the face that it reads, and `mask`, float32 `(batch, height, width, 1)`, 1 where it was painted.
 
-    Of a model with a key-point angle map the first two take `landmarks` as well, float32 `(batch, 68, 2)`, x and y in
-    [0, 1] of the crop, zeros where none were found; the third reads them from the records.
+    Of a model with a key-point angle map those that answer with probabilities or `heat` take `landmarks` as well,
+    float32 `(batch, 68, 2)`, x and y in [0, 1] of the crop, zeros where none were found; `serve_examples` reads them
+    from the records.
 
     Of a `VideoEmotion`:
 
@@ -103,6 +109,7 @@ def _add_face_signatures(archive, model, named):
     archive.add_endpoint("serve_tensor", serve_tensor, [face, *points])
     # TensorFlow Serving's Classify takes signatures whose one input has this name.
     archive.add_endpoint("serve_examples", serve_examples, [tf.TensorSpec([None], tf.string, name="inputs")])
+    add_shown_signatures(archive, model, points)
 
 
 def export_version(model, base_path):
