@@ -37,6 +37,7 @@ QUICK = {"epochs": 5, "encoder_epochs": 3, "tune_epochs": 1}
 
 VARIANTS = {
     "attention": ("IRNN, attention", {}),
+    "scaled_attention": ("IRNN, scaled attention", {"scaled_attention": True}),
     "last": ("IRNN, last state", {"pooling": "last"}),
     "mean": ("IRNN, mean of states", {"pooling": "mean"}),
     "lstm": ("LSTM, attention", {"recurrence": "lstm"}),

@@ -96,7 +96,7 @@ def test_variants_on_the_same_folds_a_report_and_again_without_work(tiny_mmi, tm
     ("options", "message"),
     [
         ({"names": ["transformer"]}, "unknown variant 'transformer'"),
-        ({"names": []}, "no variant is named; expected some of attention, last"),
+        ({"names": []}, "no variant is named; expected some of attention, scaled_attention, last"),
         ({"pretrained": "no_such_preset"}, "no_such_preset: no model found"),
     ],
 )
