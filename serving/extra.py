@@ -4,7 +4,16 @@ import contextlib
 
 from fer_keras.errors import InputError
 
-_ROOTS = {"grpc", "grpc_health", "grpc_reflection", "prometheus_client", "starlette", "tensorflow_serving", "uvicorn"}
+_ROOTS = {
+    "grpc",
+    "grpc_health",
+    "grpc_reflection",
+    "markdown_it",
+    "prometheus_client",
+    "starlette",
+    "tensorflow_serving",
+    "uvicorn",
+}
 
 
 @contextlib.contextmanager

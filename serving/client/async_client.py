@@ -56,6 +56,10 @@ class AsyncClient(Connection):
         """Asks how the versions of the model stand; see `Client.versions`."""
         return self._states(await self._ask(self._models.GetModelStatus, self._status_request()))
 
+    async def signatures(self):
+        """Asks what the model takes; see `Client.signatures`."""
+        return messages.signatures(await self._ask(self._stub.GetModelMetadata, self._metadata_request()))
+
     async def close(self):
         """Closes the connection."""
         await self._channel.close()

@@ -98,6 +98,17 @@ class Client(Connection):
         """
         return self._states(self._ask(self._models.GetModelStatus, self._status_request()))
 
+    def signatures(self):
+        """Asks what the model takes.
+
+        Returns:
+            A dict, signature name to a dict of input name to shape, a tuple with -1 for any size.
+
+        Raises:
+            RequestError: as `predict`.
+        """
+        return messages.signatures(self._ask(self._stub.GetModelMetadata, self._metadata_request()))
+
     def close(self):
         """Closes the connection."""
         self._channel.close()

@@ -1,7 +1,12 @@
 """What the clients have in common: whom they ask, and how they prove who they are."""
 
 import grpc
-from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2_grpc,
+)
 
 from serving.client import messages
 from serving.client.channel import OPTIONS, credentials, metadata
@@ -48,6 +53,12 @@ class Connection:
     def _status_request(self):
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = self.model_name
+        return request
+
+    def _metadata_request(self):
+        request = get_model_metadata_pb2.GetModelMetadataRequest()
+        request.model_spec.CopyFrom(self._predict_request({}).model_spec)
+        request.metadata_field.append("signature_def")
         return request
 
     @staticmethod

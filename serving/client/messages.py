@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
 from fer_keras.errors import InputError
 from fer_keras.faces.image import encode_png, printable
@@ -112,6 +112,19 @@ def answers(address, model_name, response):
 def arrays(response):
     """Returns the outputs of a `PredictResponse` as a dict, name to array."""
     return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+
+
+def signatures(response):
+    """Returns the signatures of a `GetModelMetadataResponse`, see `Client.signatures`."""
+    listed = get_model_metadata_pb2.SignatureDefMap()
+    response.metadata["signature_def"].Unpack(listed)
+    return {
+        name: {
+            input_name: tuple(side.size for side in info.tensor_shape.dim)
+            for input_name, info in signature.inputs.items()
+        }
+        for name, signature in listed.signature_def.items()
+    }
 
 
 def _encoded(number, image):

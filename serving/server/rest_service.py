@@ -22,6 +22,7 @@ from serving.server.logs import log_request, logger
 from serving.server.metrics import CONTENT_TYPE
 from serving.server.model_service import status_response
 from serving.server.model_store import ModelSpec
+from serving.server.request_body import read_body
 
 # model_servers/http_rest_api_util.cc
 _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
@@ -89,7 +90,7 @@ class RestService:
         began = time.perf_counter()
         answer, error, api, name = None, None, method, ""
         try:
-            reading = _read_body(request, self._limits.message_bytes)
+            reading = read_body(request, self._limits.message_bytes)
             body = await asyncio.wait_for(reading, self._limits.rest_timeout)
             if body is None:
                 return _json({"error": f"Request body is larger than {self._limits.message_bytes} bytes"}, 413)
@@ -145,19 +146,6 @@ class RestService:
         inputs = json_tensor.inputs_from_request(request, dict(infos))
         outputs = predict_lib.predict(model, inputs, signature_name, (), self._limits, self._metrics)
         return json_tensor.response(request, outputs)
-
-
-async def _read_body(request, limit):
-    """Returns the body, or `None` if it is larger than the limit."""
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > limit:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            return None
-    return bytes(body)
 
 
 def _parse_path(method, path):

@@ -1,9 +1,7 @@
 """The server as a whole: one model store behind gRPC and REST."""
 
-import errno
 import ipaddress
 import pathlib
-import socket
 import threading
 from concurrent import futures
 
@@ -17,6 +15,7 @@ from serving.server.drain import DrainInterceptor
 from serving.server.grpc_service import PredictionService
 from serving.server.health import Health, enable_reflection
 from serving.server.limits import Limits
+from serving.server.listening import listen
 from serving.server.loaded_model import load_model
 from serving.server.metrics import Metrics
 from serving.server.model_config import ModelConfig
@@ -162,12 +161,12 @@ class Server:
         return model
 
     def _bind_rest(self):
-        self._rest_socket = _listen("REST", "--rest-api-port", self.host, self.rest_port)
+        self._rest_socket = listen("REST", "--rest-api-port", self.host, self.rest_port)
         self.rest_port = self._rest_socket.getsockname()[1]
 
     def _bind_grpc(self):
         # Tried with a plain socket first: it says why it fails, gRPC only writes a line of its own to the terminal.
-        trial = _listen("gRPC", "--port", self.host, self.grpc_port)
+        trial = listen("gRPC", "--port", self.host, self.grpc_port)
         local = ipaddress.ip_address(trial.getsockname()[0]).is_loopback
         trial.close()
         options = [
@@ -213,28 +212,3 @@ class Server:
             target=self._rest_server.run, kwargs={"sockets": [self._rest_socket]}, name="rest", daemon=True
         )
         self._rest_thread.start()
-
-
-def _listen(what, option, host, port):
-    """Returns a listening socket, or raises an `InputError` that says why there is none."""
-    listener = None
-    try:
-        # Resolved, because an address may be IPv4 or IPv6, or a name. The protocol is named, because asyncio switches
-        # Nagle's algorithm off only where it is: answers would wait 40 ms for the client's ACK.
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-        # Lets a port be taken again right after its last owner ended; it does not let two listen on it.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
-        return listener
-    except (OSError, OverflowError) as error:
-        if listener is not None:
-            listener.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        advice = f"expected an address of this machine (--host) and a port that you may use ({option})"
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
-            reason = f"port {port} is in use"
-            advice = f"stop what uses it, or choose another with {option} (0 for any free one)"
-        raise InputError(f"cannot listen on {host}:{port} for {what}: {reason}; {advice}") from error
