@@ -179,7 +179,7 @@ def compile_(
         ) from error
     write_pipeline(config, to)
     console.print(f"Compiled: {to}", soft_wrap=True)
-    console.print("Next: see docs/guides/pipeline.md, Kubeflow, for the command that submits it")
+    console.print("Next: see docs/guides/kubeflow.md for the command that submits it")
 
 
 OutOption = Annotated[Path, typer.Option(help="Folder of the pipeline's runs.")]

@@ -98,8 +98,9 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_the_guides_file_is_read(written):
-    guide = pathlib.Path(__file__).parents[2] / "docs" / "guides" / "pipeline.md"
-    blocks = re.findall(r"^```yaml\n(.*?)^```", guide.read_text(), re.M | re.S)
+    guides = pathlib.Path(__file__).parents[2] / "docs" / "guides"
+    text = (guides / "pipeline.md").read_text() + (guides / "kubeflow.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
     assert len(blocks) == 3
     found = [read_pipeline_file(written(block)) for block in blocks]
     assert found[0].cross_validate

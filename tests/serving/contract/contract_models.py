@@ -2,7 +2,7 @@
 
     python tests/serving/contract/contract_models.py FOLDER [FOLDER AS THE SERVER SEES IT]
 
-writes them for a server to serve; docs/guides/serving.md has the commands for `tensorflow/serving`.
+writes them for a server to serve; docs/guides/tf-serving.md has the commands for `tensorflow/serving`.
 """
 
 import pathlib
