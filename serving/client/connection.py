@@ -57,7 +57,7 @@ class Connection:
 
     def _metadata_request(self):
         request = get_model_metadata_pb2.GetModelMetadataRequest()
-        request.model_spec.CopyFrom(self._predict_request({}).model_spec)
+        request.model_spec.CopyFrom(self._predict_request({}, "").model_spec)
         request.metadata_field.append("signature_def")
         return request
 

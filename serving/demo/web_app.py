@@ -11,7 +11,7 @@ import grpc
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -20,6 +20,7 @@ from serving.client import RequestError
 from serving.demo.card import card_page
 from serving.demo.guard import Guard
 from serving.demo.readings import MOST_FRAMES, UnreadableError, explain_face, read_file
+from serving.demo.samples import KINDS, sample
 from serving.server.request_body import read_body
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class WebApp:
             Route("/", self._page),
             Route("/card/{name}", self._card),
             Route("/api/models", self._models),
+            Route("/api/sample/{kind}", self._sample),
             Route("/api/read", self._read, methods=["POST"]),
             Route("/api/explain", self._explain, methods=["POST"]),
             Mount("/page", StaticFiles(directory=PAGE)),
@@ -82,6 +84,13 @@ class WebApp:
                 },
             }
         )
+
+    async def _sample(self, request):
+        kind = request.path_params["kind"]
+        if kind not in KINDS:
+            return _error(404, "request", f"there is no drawn {kind}")
+        drawn = await run_in_threadpool(sample, kind)
+        return Response(drawn, media_type="video/x-msvideo" if kind == "clip" else "image/png")
 
     async def _read(self, request):
         name, with_picture = request.query_params.get("model", ""), request.query_params.get("picture") != "no"
