@@ -40,7 +40,11 @@ def card_page(name, card):
         str, HTML.
     """
     # HTML within is shown as text: a model may come from anywhere.
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(card.read_text() if card else _NO_CARD)
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(card.read_text() if card else _NO_CARD)
+    for token in tokens:
+        token.attrs.pop("style", None)  # of aligned columns; the page allows no inline style
+    body = markdown.renderer.render(tokens, markdown.options, {})
     return _PAGE.read_text().replace("{name}", html.escape(name)).replace("{body}", body)
 
 

@@ -102,9 +102,10 @@ function clear() {
   boxes.replaceChildren();
 }
 
-function showCards(numbers) {
+// A still face can be explained; a frame that is gone by the time of the answer cannot.
+function showCards(numbers, explains) {
   const kept = new Map(cards.map((card) => [card.number, card]));
-  cards = numbers.map((number) => kept.get(number) ?? new FaceCard(number, model));
+  cards = numbers.map((number) => kept.get(number) ?? new FaceCard(number, model, explains && model.explains));
   const nodes = cards.map((card) => card.node);
   const holder = byId("cards");
   if (nodes.length !== holder.children.length || nodes.some((node, place) => node !== holder.children[place])) holder.replaceChildren(...nodes);
@@ -148,7 +149,7 @@ function showPicture(answer) {
   picture.src = answer.picture;
   picture.alt = summary(faces);
   stage("picture");
-  showCards(faces.map((face) => face.number));
+  showCards(faces.map((face) => face.number), true);
   cards.forEach((card, index) => card.show(faces[index]));
   byId("work").classList.toggle("is-many", faces.length > 1);
   showBoxes(boxes, faces, model, { choose });
@@ -165,7 +166,7 @@ function showClip(answer) {
   seek.max = answer.frames.length - 1;
   const { tracks } = answer;
   timeline.show(answer, model, (index) => { pause(); showFrame(index); });
-  showCards(tracks.map((track) => track.number));
+  showCards(tracks.map((track) => track.number), false);
   byId("work").classList.toggle("is-many", tracks.length > 1);
   head(tracks.length, NO_FACE);
   say(tracks.length
@@ -326,7 +327,7 @@ async function watch(stream) {
     if (camera.stream !== stream) return;
     reading = answer;
     const faces = answer.faces.map((face, index) => ({ ...face, number: index + 1 }));
-    showCards(faces.map((face) => face.number));
+    showCards(faces.map((face) => face.number), false);
     cards.forEach((card, index) => card.show(faces[index]));
     showBoxes(boxes, faces, model, { mirrored: true, choose });
     place();

@@ -54,9 +54,11 @@ export function describe(face, model) {
 
 // One face's card. `show` fills it anew without making new elements.
 export class FaceCard {
-  constructor(number, model) {
+  // `explains`: whether the card offers to show where the model looked.
+  constructor(number, model, explains) {
     this.number = number;
     this.model = model;
+    this.explains = explains;
     this.face = null;
     const title = `face-${number}`;
     this.crop = el("img", { class: "crop", alt: `Face ${number} as the model gets it`, hidden: true });
@@ -73,7 +75,7 @@ export class FaceCard {
       el("ul", { class: "bars" }, ...this.rows.map((row) => el("li", {}, row.node))),
       this.restored,
       this.where,
-      ...(model.explains ? [el("div", { class: "more" }, this.looked)] : []),
+      ...(explains ? [el("div", { class: "more" }, this.looked)] : []),
     );
   }
 
@@ -89,7 +91,6 @@ export class FaceCard {
     this.rows.forEach((row, place) => row.show(face.probabilities[place], place === best));
     this.crop.hidden = !face.crop;
     if (face.crop) this.crop.src = face.crop;
-    this.looked.hidden = !face.crop;
     this.#hideWhere();
     this.restored.hidden = !face.restored;
     this.restored.replaceChildren(...(face.restored ? [
@@ -107,7 +108,7 @@ export class FaceCard {
     const fill = el("span", { class: "fill", style: { background: this.model.colours[label] } });
     const value = el("span", { class: "value" });
     const parts = [el("span", { class: "name", text: label }), el("span", { class: "rail", "aria-hidden": "true" }, fill), value];
-    const node = this.model.explains
+    const node = this.explains
       ? el("button", { class: "bar", type: "button", "aria-pressed": "false", title: `Where the model looked for ${label}`, on: { click: () => this.#explain(label) } }, ...parts)
       : el("div", { class: "bar" }, ...parts);
     const show = (probability, isBest) => {
@@ -126,12 +127,11 @@ export class FaceCard {
   #hideWhere() {
     this.where.hidden = true;
     this.looked.setAttribute("aria-pressed", "false");
-    for (const row of this.rows) if (this.model.explains) row.node.setAttribute("aria-pressed", "false");
+    for (const row of this.rows) if (this.explains) row.node.setAttribute("aria-pressed", "false");
   }
 
   async #explain(label) {
     const face = this.face;
-    if (!face.crop) return;
     let parts;
     try {
       const { overlay, empty } = await askWhere(this.model.name, face, label);
