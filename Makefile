@@ -1,5 +1,5 @@
 # Every target does its own set-up; a second run reuses it. PYTHON=3.12 chooses another Python.
-.PHONY: setup demo test test-fast test-all test-newest lint format clean
+.PHONY: setup demo test test-fast test-all test-newest test-wheel nightly docs lint format clean
 
 ENV := $(or $(UV_PROJECT_ENVIRONMENT),.venv)
 BIN := $(ENV)/bin
@@ -30,6 +30,16 @@ test-newest: ## the library and the server on the newest TensorFlow and Keras
 	$(ENV)-newest/bin/python -m pytest $(PYTEST_ARGS) tests/fer_keras tests/serving -m "not slow and not long"
 	$(ENV)-newest/bin/python -m pytest $(PYTEST_ARGS) $(addprefix tests/,$(ON_KERAS)) -m "slow and not long"
 
+test-wheel: setup ## the wheel in an empty environment on every Python here that it is for
+	$(BIN)/python -m pytest -s tests/test_wheel.py
+
+nightly: setup ## every block of README and tutorials, the wheel, and links to the world outside (needs the network)
+	$(BIN)/python -m pytest tests/test_readme.py tests/test_tutorials.py tests/test_wheel.py
+	$(BIN)/python scripts/check_links.py
+
+docs: setup ## the documentation site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,4 +49,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean: ## environments and runs; nothing that is tracked
-	rm -rf .venv .venv-* .tools runs .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .tools runs site .pytest_cache .ruff_cache .hypothesis

@@ -1,11 +1,12 @@
-"""What the guides show runs as written, all blocks of a guide one after the other."""
+"""What the guides, the quick start and the cards show runs as written, all blocks of a page one after the other."""
 
 import pathlib
 import re
 
 import pytest
 
-GUIDES = sorted((pathlib.Path(__file__).parent.parent / "docs" / "guides").glob("*.md"))
+DOCS = pathlib.Path(__file__).parent.parent / "docs"
+GUIDES = [*sorted((DOCS / "guides").glob("*.md")), DOCS / "quick-start.md", DOCS / "cards" / "drawn.md"]
 CODE = {guide: re.findall(r"^```python\n(.*?)^```", guide.read_text(), re.M | re.S) for guide in GUIDES}
 
 
