@@ -65,7 +65,11 @@ def main():
     )
     if not agree:
         errors.print("[red]error:[/] gRPC and REST gave different answers")
-    return 0 if agree else 1
+        return 1
+    # The last line: where to go on.
+    command = f"fer-keras demo --base-path {BASE_PATH} --model alexnet_emotion_fer2013 --open"
+    console.print(f"try it on a page: {command}", soft_wrap=True)
+    return 0
 
 
 def held_out_faces():

@@ -76,6 +76,8 @@ def demo(
             DemoServer(models or None, address, model_name or ["fer"], cards, host=host, port=port)
         )
         console.print(f"Open {server.url} (Ctrl-C stops)", soft_wrap=True, markup=False)
+        if not server.is_local:
+            console.print("Whoever reaches this machine may use the page; cameras work on this machine alone.")
         if open_page:
             webbrowser.open(server.url)
         threading.Event().wait()

@@ -34,7 +34,8 @@ class Guard:
 
     def __init__(self, app, host):
         self._app = app
-        self._names = {"localhost", socket.gethostname().lower(), host.lower()}
+        machine = socket.gethostname().lower()
+        self._names = {"localhost", machine, f"{machine}.local", host.lower()}
 
     async def __call__(self, scope, receive, send):
         """Answers a request, or refuses it."""

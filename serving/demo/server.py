@@ -1,14 +1,19 @@
 """The demo as a whole: the page's server, and the model server that it asks."""
 
+import ipaddress
+import logging
 import threading
 
 import uvicorn
 
+from fer_keras.errors import InputError
 from serving.demo.offer import Offer
 from serving.demo.web_app import WebApp
 from serving.server.limits import Limits
 from serving.server.listening import listen
 from serving.server.server import Server
+
+logger = logging.getLogger(__name__)
 
 
 class DemoServer:
@@ -50,18 +55,29 @@ class DemoServer:
         named = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
         return f"http://{named}:{port}"
 
+    @property
+    def is_local(self):
+        """Whether the page is for this machine alone."""
+        return ipaddress.ip_address(self._socket.getsockname()[0]).is_loopback
+
     def start(self):
         """Takes the port, loads the models, asks each once and begins to answer.
 
         Raises:
-            InputError: the port is in use, or for the reasons of `serving.server.server.Server.start`.
+            InputError: the port is in use, no model can be asked, or for the reasons of
+                `serving.server.server.Server.start`.
         """
         try:
             self._socket = listen("the page", "--port", self._host, self._port)
             if self._models is not None:
                 self._models.start()
             self._offer = Offer(self._address or f"127.0.0.1:{self._models.grpc_port}", self._names)
-            self._offer.describe()  # the first requests are slow: nobody waits for them later
+            # The first requests are slow: nobody waits for them later.
+            problems = [model["problem"] for model in self._offer.describe() if "problem" in model]
+            if len(problems) == len(self._names):
+                raise InputError(problems[0])
+            for problem in problems:
+                logger.warning(problem)
             app = WebApp(self._offer, self._cards, self._limits, self._host, self._address).app()
             config = uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,

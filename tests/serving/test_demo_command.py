@@ -1,0 +1,114 @@
+"""`demo` as a process: what a person at a terminal gets."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from demo_testing import TinyFace
+
+from fer_keras.errors import InputError
+from serving.demo.server import DemoServer
+from serving.demo_command import demo
+from serving.server.model_config import ModelConfig
+
+MAIN = """
+import sys, typer
+from fer_keras.errors import InputError
+from serving.demo_command import demo
+app = typer.Typer()
+app.command("demo")(demo)
+app.callback()(lambda: None)
+try:
+    app()
+except InputError as error:
+    sys.exit(f"error: {error}")
+"""
+
+
+def run(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", MAIN, "demo", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
+    )
+
+
+def opened(process):
+    """Waits for the line that names the page; returns the address."""
+    line = ""
+    while "Open http" not in line:
+        line = process.stdout.readline()
+        assert line or process.poll() is None, process.stderr.read()
+    return re.search(r"Open (http://127\.0\.0\.1:\d+) ", line).group(1)
+
+
+@pytest.mark.slow
+def test_the_preset_is_offered_until_a_signal_comes(tmp_path):
+    TinyFace().save(tmp_path / "drawn" / "1")
+    process = run("--model", "alexnet_emotion_fer2013", "--base-path", str(tmp_path / "drawn"), "--port", "0")
+    url = opened(process)
+    with urllib.request.urlopen(f"{url}/api/models") as response:
+        models = json.load(response)["models"]
+    assert [model["name"] for model in models] == ["drawn", "alexnet_emotion_fer2013"]
+    assert models[1]["explains"]
+    with urllib.request.urlopen(f"{url}/card/alexnet_emotion_fer2013") as response:
+        assert b"Known failures" in response.read()
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+
+
+@pytest.fixture
+def handlers():
+    before = {stop: signal.getsignal(stop) for stop in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for stop, handler in before.items():
+        signal.signal(stop, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"address": "127.0.0.1:1", "model": ["x"]}, "--address is for models that are served already"),
+        ({"model_name": ["fer"]}, "--model-name is for --address"),
+        ({"address": "127.0.0.1:1"}, "127.0.0.1:1: no server answers there"),
+        ({"model": ["nothing"]}, "nothing: no model found"),
+    ],
+    ids=str,
+)
+def test_options_that_do_not_fit(options, message):
+    with pytest.raises(InputError, match=message):
+        demo(**options, port=0)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_paths_that_do_not_fit(tmp_path):
+    for name in ("one", "two"):
+        TinyFace().save(tmp_path / name / "fer" / "1")
+    with pytest.raises(InputError, match="told apart by the last part of their path; received fer, fer"):
+        demo(base_path=[tmp_path / "one" / "fer", tmp_path / "two" / "fer"], port=0)
+    with pytest.raises(InputError, match="absent: no such directory"):
+        demo(base_path=[tmp_path / "absent"], port=0)
+    with (
+        DemoServer([ModelConfig("fer", tmp_path / "one" / "fer")], port=0) as running,
+        pytest.raises(InputError, match=r"for the page: port \d+ is in use"),
+    ):
+        demo(base_path=[tmp_path / "one" / "fer"], port=int(running.url.rpartition(":")[2]))
+
+
+def test_help_has_an_example():
+    process = run("--help")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert "Example: fer-keras demo" in output
+    for option in ("--model", "--base-path", "--address", "--model-name", "--host", "--port", "--open"):
+        assert option in output
