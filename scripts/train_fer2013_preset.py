@@ -191,9 +191,9 @@ model = fer_keras.AlexNetEmotion.from_preset("alexnet_emotion_fer2013")  # to fi
 
 ## Data and its terms
 
-FER2013 (Goodfellow et al. 2013, ICML challenge): 35,887 photographs found by web search for words of emotion, labelled
-by people who saw crops of 48×48 grey pixels. The photographs carry no licence from their owners and are no part of
-this project; who they show is not stated, nor was anyone asked. People themselves agree with the labels on about 65 %
+FER2013 (Goodfellow et al. 2013, ICML challenge): 35,887 photographs found by web search for words of emotion; people
+threw out what did not fit, and all were cut to 48×48 grey pixels. The photographs carry no licence from their owners
+and are no part of this project; who they show is not stated, nor was anyone asked. People themselves agree with the labels on about 65 %
 of the pictures (Goodfellow et al. 2013).
 
 ## Protocol
@@ -239,8 +239,9 @@ Intended: research, teaching, a start to fine-tune from on labelled faces of you
 there on people that were not trained on.
 
 Not intended: to tell what a person feels (an expression is not a feeling), to judge people in hiring, work, school,
-police or border work, insurance or health. In the EU, emotion recognition at work and in education is
-forbidden, and elsewhere high-risk (AI Act, articles 5 and 6, Annex III).
+police or border work, insurance or health. In the EU, inferring emotions at work and in
+education is forbidden but for medical and safety reasons, and emotion recognition elsewhere is high-risk (Regulation
+(EU) 2024/1689, the AI Act: Article 5(1)(f), Annex III point 1(c)).
 
 ## Licence
 
