@@ -193,8 +193,8 @@ model = fer_keras.AlexNetEmotion.from_preset("alexnet_emotion_fer2013")  # to fi
 
 FER2013 (Goodfellow et al. 2013, ICML challenge): 35,887 photographs found by web search for words of emotion; people
 threw out what did not fit, and all were cut to 48×48 grey pixels. The photographs carry no licence from their owners
-and are no part of this project; who they show is not stated, nor was anyone asked. People themselves agree with the labels on about 65 %
-of the pictures (Goodfellow et al. 2013).
+and are no part of this project; who they show is not stated, nor was anyone asked. People themselves agree with the
+labels on about 65 % of the pictures (Goodfellow et al. 2013).
 
 ## Protocol
 
