@@ -38,7 +38,8 @@ def test_there_is_code_to_check():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "package", ["fer_keras", "fer_keras.cli", "serving", "serving.commands", "tfx_pipeline.commands"]
+    "package",
+    ["fer_keras", "fer_keras.cli", "serving", "serving.commands", "serving.demo_command", "tfx_pipeline.commands"],
 )
 def test_imports_are_light_and_go_one_way(package):
     """`fer_keras` imports neither of its sisters, and no command waits for TensorFlow before it is run."""

@@ -22,6 +22,9 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 pytestmark = pytest.mark.slow
 
+PATIENCE = 60_000  # milliseconds; a busy machine is slow, and what does not come at all is an error all the same
+playwright_api.expect.set_options(timeout=PATIENCE)
+
 # Nothing that Chromium does of its own accord, and no name that leads off this machine.
 QUIET = [
     "--disable-background-networking",
@@ -72,7 +75,7 @@ class Visit:
 
     def __init__(self, browser, url, width=1280, scheme="light", permissions=()):
         self.context = browser.new_context(viewport={"width": width, "height": HEIGHTS[width]}, color_scheme=scheme)
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(PATIENCE)
         self.context.grant_permissions(list(permissions) or ["geolocation"])  # what is not granted is refused
         self.page = self.context.new_page()
         self.url, self.width, self.errors, self.requests = url, width, [], []
@@ -347,6 +350,11 @@ def test_loading_is_seen(visit):
     held[0].continue_()
     one.shows(".face")
     assert page.locator("#loading").is_hidden()
+    one.upload("face.png", one_face())
+    one.shows("#loading")
+    page.click("#cancel")
+    one.shows("#drop")
+    assert page.evaluate("document.activeElement.id") == "choose"
     one.close()
 
 

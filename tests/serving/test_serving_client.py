@@ -89,6 +89,8 @@ def test_other_signatures_and_versions(server):
     with Client(f"127.0.0.1:{server.grpc_port}") as client:
         assert client.predict_arrays({"x": [1.0, 2.0]}, "single")["y"].tolist() == pytest.approx([0.1, 0.2])
         assert client.versions() == {1700000001: "AVAILABLE"}
+        taken = client.signatures()
+        assert (taken["serving_default"], taken["serve_tensor"]) == ({"image": (-1,)}, {"face": (-1, 4, 4, 1)})
     with Client(f"127.0.0.1:{server.grpc_port}", version=1700000000) as client, pytest.raises(RequestError) as caught:
         client.predict([png(1)])
     assert caught.value.code == grpc.StatusCode.NOT_FOUND
@@ -112,9 +114,10 @@ def test_asyncio(server):
             arrays = await client.predict_arrays({"x": [1.0]}, "single")
             with pytest.raises(RequestError, match="Unknown image file"):
                 await client.predict([b"no image"])
-            return answers, arrays, await client.versions(), await client.predict([])
+            return answers, arrays, await client.versions(), await client.predict([]), await client.signatures()
 
-    answers, arrays, versions, nothing = asyncio.run(ask())
+    answers, arrays, versions, nothing, taken = asyncio.run(ask())
+    assert taken["serving_default"] == {"image": (-1,)}
     with Client(f"127.0.0.1:{server.grpc_port}") as client:
         assert [one for (one,) in answers] == client.predict([png(value) for value in (0, 100, 250)])
     assert arrays["y"].tolist() == pytest.approx([0.1])

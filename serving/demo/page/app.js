@@ -290,17 +290,28 @@ async function useCamera() {
   await ready;
   if (!model) return;
   busy("Waiting for the camera. Your browser may ask you first…");
+  const mine = (asking = new AbortController());
   try {
     await camera.start();
   } catch (error) {
+    if (mine.signal.aborted) return;
     stage("drop");
     return fail(error);
   } finally {
-    busy(null);
+    if (asking === mine) busy(null);
   }
+  if (mine.signal.aborted) return camera.stop(); // the visitor has gone on to something else
+  asking = null;
   stage("camera");
   last = null;
-  watch(camera.stream);
+  const { stream } = camera;
+  stream.getVideoTracks()[0].addEventListener("ended", () => {
+    if (camera.stream !== stream) return;
+    clear();
+    stage("drop");
+    fail(new Failure("camera_lost", "The camera has gone."));
+  });
+  watch(stream);
 }
 
 // Reads frame after frame, each when the one before is answered.
@@ -457,6 +468,7 @@ file.addEventListener("change", () => {
 for (const id of ["camera", "again"]) byId(id).addEventListener("click", useCamera);
 for (const button of document.querySelectorAll("[data-sample]")) button.addEventListener("click", () => readSample(button.dataset.sample));
 byId("stop").addEventListener("click", () => { clear(); stage("drop"); byId("camera").focus(); });
+byId("cancel").addEventListener("click", () => { clear(); busy(null); stage("drop"); byId("choose").focus(); });
 byId("freeze").addEventListener("click", freeze);
 byId("record").addEventListener("click", record);
 byId("closer").addEventListener("click", () => readFile(blobOf(picture.src)));

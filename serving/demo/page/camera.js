@@ -19,11 +19,14 @@ export class Camera {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Failure("camera_insecure", "Browsers give the camera to pages of this machine or with https only. Open the page on the machine that it runs on, or choose a photo.");
     }
+    let stream;
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: WIDTH }, facingMode: "user" }, audio: false });
+      stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: WIDTH }, facingMode: "user" }, audio: false });
     } catch (error) {
       throw refusal(error);
     }
+    this.stop(); // one that was asked for twice would stay on
+    this.stream = stream;
     this.video.srcObject = this.stream;
     await this.video.play();
   }
