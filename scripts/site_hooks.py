@@ -67,12 +67,14 @@ def _commands():
 
 def _command(name, command, level=2):
     """One command as Markdown, and those below it."""
-    lines = [f"{'#' * level} {name}", "", (command.help or "").replace("\n", " ").strip(), ""]
+    about, _, example = " ".join((command.help or "").split()).partition("Example: ")
+    lines = [f"{'#' * level} {name}", "", about, ""]
     if hasattr(command, "commands"):
         below = [_command(f"{name} {one}", command.commands[one], level + 1) for one in sorted(command.commands)]
         return "\n".join([*lines, *below])
-    if command.epilog:
-        lines += [f"    {command.epilog.removeprefix('Example: ').strip()}", ""]
+    example = example or (command.epilog or "").removeprefix("Example: ").strip()
+    if example:
+        lines += [f"    {example}", ""]
     lines += ["| option | | default |", "|---|---|---|"]
     for option in command.params:
         if option.name == "help":
@@ -80,7 +82,7 @@ def _command(name, command, level=2):
         names = (
             " ".join(f"`{one}`" for one in option.opts) if option.param_type_name == "option" else f"`{option.name}`"
         )
-        default = "" if option.default is None or callable(option.default) else f"`{option.default}`"
+        default = "" if option.default in (None, False, "") or callable(option.default) else f"`{option.default}`"
         default = "required" if option.required else default
         lines.append(f"| {names} | {html.escape(option.help or '').replace('|', chr(92) + '|')} | {default} |")
     return "\n".join([*lines, ""])
