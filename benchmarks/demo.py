@@ -19,6 +19,9 @@ import sys
 import tempfile
 import time
 
+# Python looks for modules beside the script first, and would take benchmarks/serving.py for the package.
+sys.path.remove(str(pathlib.Path(__file__).parent))
+
 import cv2
 from playwright.sync_api import sync_playwright
 

@@ -60,10 +60,12 @@ class Guard:
         host = headers.get("host", "")
         if not self._is_ours(host):
             return "This is not a name of the machine that the demo runs on; use its address."
-        if scope["method"] in ("GET", "HEAD"):
+        # Links from elsewhere lead to the page; questions, which cost work, are its own.
+        if scope["method"] in ("GET", "HEAD") and not scope["path"].startswith("/api/"):
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        if origin not in (None, f"{scope['scheme']}://{host}") or site not in (None, "same-origin"):
+        # "none" is a visitor who typed the address.
+        if origin not in (None, f"{scope['scheme']}://{host}") or site not in (None, "same-origin", "none"):
             return "Only the demo's own page may ask."
         return None
 

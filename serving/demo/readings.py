@@ -21,8 +21,9 @@ MOST_FRAMES = 150
 
 _RATE = 10  # frames a second of a clip that has more than `MOST_FRAMES`
 _PICTURE_SIDE, _FRAME_SIDE = 1280, 640  # of what the page gets to show
-# Those of which `check_pictures` reads the size before a pixel is decoded.
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+# With WebP those of which `check_pictures` reads the size before a pixel is decoded. A GIF is read as a clip: it may be
+# one, and not every OpenCV has them as pictures.
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
 class UnreadableError(Exception):
@@ -163,7 +164,7 @@ def _clip_errors():
     except RequestError:
         raise
     except (InputError, StopIteration) as error:
-        kinds = "PNG, JPEG, WebP, GIF, MP4, WebM and AVI can."
+        kinds = "PNG, JPEG, WebP, MP4, WebM, AVI and GIF can."
         message = f"This file is neither a picture nor a clip that can be read here. {kinds}"
         raise UnreadableError("undecodable", message) from error
 

@@ -48,6 +48,8 @@ class RemoteModel:
         self.face_shape = signatures["serve_tensor"]["frames"][2:] if self.reads_clips else None
         # The names come with answers alone; and the first request, which is slow, is over before anyone waits for it.
         answer = self._answer([np.full((8, 8, 3), 128, np.uint8)], None)
+        if "label_names" not in answer:
+            raise InputError(f"model {client.model_name} does not name its classes; expected one of fer-keras")
         self.label_names = tuple(name.decode() for name in answer["label_names"][0])
 
     def classify(self, crops, landmarks=None):

@@ -1,6 +1,7 @@
 """The demo's answers, without a browser."""
 
 import base64
+import io
 import os
 import pathlib
 import struct
@@ -9,12 +10,15 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from demo_testing import FRAMES, LABELS, TinyClip, TinyFace, clip, no_face, one_face, two_faces
+import tensorflow as tf
+from demo_testing import FRAMES, LABELS, TinyClip, TinyFace, clip, draw, no_face, one_face, two_faces
 from starlette.testclient import TestClient
 
 from fer_keras.corpora.motion_jpeg import encode_avi
+from fer_keras.errors import InputError
 from serving.demo.card import find_card
 from serving.demo.offer import Offer
+from serving.demo.server import DemoServer
 from serving.demo.web_app import PAGE, WebApp
 from serving.server.limits import Limits
 from serving.server.model_config import ModelConfig
@@ -225,6 +229,44 @@ def test_a_new_version_is_taken_up(tmp_path):
         offer.close()
 
 
+@pytest.mark.parametrize("count", [1, FRAMES])
+def test_gifs_are_clips(ask, count):
+    image = pytest.importorskip("PIL.Image")
+    first, *more = [image.fromarray(frame[..., ::-1]) for frame in draw(frames=FRAMES)[:count]]
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=more, duration=125)
+    answer = read(ask, file.getvalue()).json()
+    assert (answer["kind"], len(answer["frames"]), len(answer["tracks"])) == ("clip", count, 1)
+
+
+class Foreign(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
+    def names_nothing(self, image):
+        return {"length": tf.strings.length(image)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def takes_numbers(self, x):
+        return {"y": x / 2}
+
+
+@pytest.mark.parametrize(
+    ("signature", "message"),
+    [("names_nothing", "does not name its classes"), ("takes_numbers", "takes neither face crops")],
+)
+def test_models_of_others(tmp_path, signature, message):
+    model = Foreign()
+    tf.saved_model.save(model, str(tmp_path / "1"), signatures={"serving_default": getattr(model, signature)})
+    with pytest.raises(InputError, match=message), DemoServer([ModelConfig("half", tmp_path)], port=0):
+        pass
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".webp"])
+def test_kinds_of_pictures(ask, ending):
+    image = cv2.imdecode(np.frombuffer(one_face(), np.uint8), cv2.IMREAD_COLOR)
+    answer = read(ask, cv2.imencode(ending, image)[1].tobytes()).json()
+    assert (answer["kind"], len(answer["faces"])) == ("picture", 1)
+
+
 # Who may ask, and what the browser may do ---------------------------------------------------------------------------
 
 
@@ -250,6 +292,13 @@ def test_another_name_of_this_machine_s_address_gets_no_page(ask):
     assert ask.get("/api/models", headers={"host": "elsewhere.example"}).status_code == 403
     for host in ("localhost:8502", "127.0.0.1:8502", "[::1]:8502", "192.168.1.7:8502"):
         assert ask.get("/", headers={"host": host}).status_code == 200
+
+
+def test_links_from_elsewhere_lead_to_the_page_and_to_nothing_else(ask):
+    headers = {"sec-fetch-site": "cross-site"}
+    assert ask.get("/", headers=headers).status_code == 200
+    for path in ("/api/models", "/api/sample/clip"):
+        assert ask.get(path, headers=headers).status_code == 403
 
 
 def test_its_own_page_and_programs_are_answered(ask):

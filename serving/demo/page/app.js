@@ -238,7 +238,7 @@ function blobOf(address) {
   return new Blob([Uint8Array.from(atob(content), (one) => one.charCodeAt(0))], { type: kind.slice(5).split(";")[0] });
 }
 
-const isClip = (file) => !/^image\//.test(file.type) || /tiff|svg|heic|heif|avif/.test(file.type);
+const isClip = (file) => !/^image\//.test(file.type) || /gif|tiff|svg|heic|heif|avif/.test(file.type);
 
 async function readFile(file) {
   if (!file) return;
