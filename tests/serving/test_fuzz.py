@@ -44,7 +44,8 @@ CLIENT_ERRORS = {
     "RESOURCE_EXHAUSTED",
 }
 # Parts of a traceback, or of TensorFlow's own lists of nodes and source files.
-TRACE = re.compile(r'Traceback|File "|\.py[:"]|\[\[|\{\{|0x[0-9a-f]{8}')
+# TensorFlow names nodes `{{node name}}`, in a list `[[{{node name}}]]`; a message may repeat the `[[` of a request.
+TRACE = re.compile(r'Traceback|File "|\.py[:"]|\{\{node|0x[0-9a-f]{8}')
 
 
 @pytest.fixture(scope="module")
