@@ -42,9 +42,12 @@ def array_from_proto(name, proto, max_bytes):
         size = int(np.prod(shape, dtype=object)) * max(tf.as_dtype(proto.dtype).size, 1)
         if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or size > max_bytes:
             raise ValueError(f"shape {shape}")
-        return tf.make_ndarray(proto)
+        array = tf.make_ndarray(proto)
     except (TypeError, ValueError, KeyError) as error:
         raise ServingError(Code.INVALID_ARGUMENT, f"tensor parsing error: {name}") from error
+    if array.dtype == object and not proto.string_val:  # TensorFlow means empty bytes, make_ndarray gives ""
+        array = np.full(array.shape, b"", object)
+    return array
 
 
 def proto_from_array(value):

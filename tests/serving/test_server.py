@@ -214,6 +214,10 @@ def test_grpc_errors_of_the_message_itself(stub):
         request.inputs["face"].dtype = dtype
         request.inputs["face"].tensor_content = content
         assert details(request) == "tensor parsing error: face"
+    request = grpc_request({})
+    request.inputs["image"].dtype = tf.string.as_datatype_enum  # strings that are announced and missing are empty
+    request.inputs["image"].tensor_shape.dim.add().size = 3
+    assert "empty" in details(request)
 
     request = get_model_metadata_pb2.GetModelMetadataRequest()
     request.model_spec.name = "fer"
