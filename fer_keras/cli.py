@@ -853,16 +853,18 @@ def _listed(probabilities):
     return ", ".join(f"{name} {probability:.2f}" for name, probability in ordered)
 
 
-def _print_trials(rows, objective, most=10):
+def _print_trials(rows, objective):
     from rich.table import Table
 
-    names = list(rows[0]["values"])
-    table = Table("trial", "epochs", "val_loss", "val_accuracy", *names, title=f"Trials by {objective}")
-    for row in [row for row in rows if row["status"] == "COMPLETED"][:most]:
-        figures = (f"{row['val_loss']:.3f}", f"{row['val_accuracy']:.3f}")
-        table.add_row(
-            str(row["trial"]), str(row["epochs"]), *figures, *(f"{row['values'][name]:.3g}" for name in names)
-        )
+    done = [row for row in rows if row["status"] == "COMPLETED"]
+    best = done[: max(1, (console.width - 24) // 12)]  # a trial is a column: there are more figures than fit in a row
+    console.print(f"Trials by {objective}, the best {len(best)} of {len(done)}")
+    table = Table("trial", *(str(row["trial"]) for row in best))
+    table.add_row("epochs", *(str(row["epochs"]) for row in best))
+    for name in ("val_loss", "val_accuracy"):
+        table.add_row(name, *(f"{row[name]:.3f}" for row in best))
+    for name in rows[0]["values"]:
+        table.add_row(name, *(f"{row['values'][name]:.3g}" for row in best))
     console.print(table)
     failed = [row for row in rows if row["status"] != "COMPLETED"]
     if failed:

@@ -64,6 +64,9 @@ def split_names(names, option="--labels"):
     found = [name.strip() for name in names.split(",") if name.strip()]
     if not found:
         raise InputError(f"{option} {names!r}: expected names separated by commas, or leave the option out")
+    twice = [name for place, name in enumerate(found) if name in found[:place]]
+    if twice:
+        raise InputError(f"{option} {names!r}: {twice[0]} stands there twice")
     return found
 
 
@@ -82,7 +85,7 @@ def split_pairs(texts, option, expected):
 
 
 class Progress:
-    """Progress bars of preparing and training."""
+    """How far preparing and training have come: bars on a terminal, elsewhere a line at every tenth."""
 
     def __enter__(self):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -95,7 +98,7 @@ class Progress:
             TextColumn("{task.fields[note]}"),
             console=console,
         )
-        self._tasks = {}
+        self._tasks, self._tenths = {}, {}
         return self
 
     def __exit__(self, *exception):
@@ -104,6 +107,13 @@ class Progress:
 
     def update(self, name, done, total, note=""):
         """Shows that `done` of `total` steps of the task `name` are done."""
+        if not console.is_terminal:
+            tenth = 10 * done // total if total else 10
+            if tenth > self._tenths.get(name, 0):
+                self._tenths[name] = tenth
+                console.print(escape(f"{name}: {done} of {total}" + (f", {note}" if note else "")), soft_wrap=True)
+                console.file.flush()  # a log is read while it grows
+            return
         if name not in self._tasks:
             self._bars.start()
             self._tasks[name] = self._bars.add_task(name, total=total, note="")

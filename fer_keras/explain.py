@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from fer_keras.emotions import ALIASES
 from fer_keras.errors import InputError
 from fer_keras.faces.align import align_face, align_landmarks
 from fer_keras.faces.image import encode_png, printable, read_image
@@ -214,6 +215,8 @@ class Explainer:
         names = recognizer.model.label_names
         if method not in METHODS:
             raise InputError(f"unknown method {method!r}; expected one of {', '.join(METHODS)}")
+        if label is not None and label not in names:
+            label = ALIASES.get(label.lower(), label)
         if label is not None and label not in names:
             raise InputError(f"unknown label {label!r}; the model knows {', '.join(names)}")
         if reads_sequences(recognizer.model):

@@ -152,6 +152,8 @@ def run_occlusion_experiment(
     if quick:
         folds, seeds, epochs, areas, names = (QUICK[key] for key in ("folds", "seeds", "epochs", "areas", "restorers"))
     steps = steps or (QUICK["steps"] if quick else STEPS)
+    if pretrained:
+        load_preset(pretrained)  # a wrong one is noticed before anything is drawn, prepared or claimed
     found = corpora.read(corpus, data, labels, where, strict)
     others = [(name, folder, corpora.read(name, folder, None, None, strict)) for name, folder in also]
     real_corpus = None if real is None else read_real(real, real_where, strict)

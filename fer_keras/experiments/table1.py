@@ -5,6 +5,7 @@ import dataclasses
 from fer_keras.errors import InputError
 from fer_keras.experiments.experiment import System, run_experiment
 from fer_keras.models import baselines
+from fer_keras.models.preset import load_preset
 from fer_keras.training.static import StaticConfig
 
 PRETRAINED = "alexnet_emotion_fer2013"
@@ -64,6 +65,8 @@ def run_table1(
     folds = folds or (QUICK_FOLDS if quick else FOLDS)
     epochs = epochs or (QUICK_EPOCHS if quick else EPOCHS)
     chosen = [system for system in systems(epochs, seed, pretrained) if names is None or system.name in names]
+    if any(isinstance(system.config, StaticConfig) and system.config.pretrained for system in chosen):
+        load_preset(pretrained)  # a wrong one is noticed before anything is drawn, prepared or claimed
     settings = {"epochs": epochs, "seed": seed, "quick": quick, "pretrained": str(pretrained)}
     return run_experiment(
         *("table1", corpus, data, out, chosen, settings, folds),

@@ -493,6 +493,14 @@ def test_train_a_restorer(run, folder, tmp_path):
 
 
 @pytest.mark.parametrize("experiment", ["table1", "video", "occlusion"])
+def test_a_wrong_preset_is_noticed_before_anything_is_drawn(run, tmp_path, experiment):
+    status, _, err = run("experiment", experiment, "--pretrained", "alexnet_emotion", "--out", tmp_path / "run")
+    assert (status, len(err.splitlines())) == (1, 1)
+    assert "alexnet_emotion: no model found" in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("experiment", ["table1", "video", "occlusion"])
 def test_experiments_ask_for_the_reports_packages_first(run, tmp_path, monkeypatch, experiment):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     status, _, err = run("experiment", experiment, "--out", tmp_path / "run")

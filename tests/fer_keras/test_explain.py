@@ -420,7 +420,7 @@ def test_explainer_shows_what_the_method_says_of_the_recognised_face(small_model
     (found,) = Explainer(recognizer, method)(pictures / "person0.png")
     assert found.label == recognised.label
     assert found.probability == pytest.approx(recognised.probabilities[found.label])
-    (other,) = Explainer(recognizer, method, "surprise")(pictures / "person0.png")
+    (other,) = Explainer(recognizer, method, "Surprised")(pictures / "person0.png")
     assert other.label == "surprise"
     assert other.probability == pytest.approx(recognised.probabilities["surprise"])
     assert found.heat.shape == (48, 48)
