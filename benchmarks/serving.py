@@ -33,7 +33,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)  # the folder of this file has a `serving` of its own: this file
+sys.path.remove(str(pathlib.Path(__file__).resolve().parent))  # it has a `serving` of its own: this file
 LABELS = [f"label {number}" for number in range(7)]
 METHOD = "/tensorflow.serving.PredictionService/Predict"
 MAIN = "AlexNet-Emotion"

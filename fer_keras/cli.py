@@ -652,8 +652,8 @@ def _video_config(file, chosen, of_faces):
     )
     config = dataclasses.replace(config, **{name: value for name, value in chosen.items() if value is not None})
     if config.frame_model:
-        for name in set(encoder) - {"image_size", "channels", "seed"}:
-            if encoder[name] is not None:
+        for name, value in encoder.items():
+            if value is not None and name not in ("image_size", "channels", "seed"):
                 option = {"epochs": "encoder-epochs", "layer_rates": "layer-rate"}.get(name, name.replace("_", "-"))
                 raise InputError(f"--{option} is for an encoder that learns here; --frame-model brings one as it is")
     check_frame_model(config)

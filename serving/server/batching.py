@@ -121,13 +121,13 @@ class BatchedSignature:
         if together is None:
             return self._function(**tensors)
         try:
-            *outputs, places, sizes, waited = together(*columns, tf.constant(np.full(rows, time.time())))
+            *outputs, story = together(*columns, tf.constant(np.full(rows, time.time())))
         except tf.errors.InvalidArgumentError:
             # One request that the model cannot use fails its whole batch. Alone, each gets the answer that is its own.
             return self._function(**tensors)
         if self._metrics is not None:
-            firsts = sizes.numpy()[places.numpy() == 0]  # whoever got a batch's first row tells of it
-            self._metrics.batches(firsts.tolist(), rows, float(np.max(waited.numpy())))
+            places, sizes, waited = story.numpy().T
+            self._metrics.batches(sizes[places == 0].tolist(), rows, float(waited.max()))  # the first row tells of it
         return dict(zip(self._outputs, outputs, strict=True))
 
     def _for_shapes(self, shapes):
@@ -154,27 +154,29 @@ class BatchedSignature:
                 columns = [tf.identity(column) for column in columns]
             outputs = self._function(**dict(zip(self._inputs, columns, strict=True)))
             rows = tf.shape(came)[0]
-            return [*(outputs[name] for name in self._outputs), tf.range(rows), tf.fill([rows], rows), waited]
+            story = [tf.range(tf.cast(rows, came.dtype)), tf.fill([rows], tf.cast(rows, came.dtype)), waited]
+            return [*(outputs[name] for name in self._outputs), tf.stack(story, axis=1)]
 
         computation = batch.get_concrete_function()
+        # What every call repeats, made once, and the operation called itself: a function around it costs more Python
+        # for each request (docs/decisions/0006-batching-calls.md).
+        captured = list(computation.captured_inputs)
         parameters = self._parameters
+        attributes = {
+            "f": computation,
+            "Tout": [output.dtype for output in computation.outputs],
+            "num_batch_threads": parameters.num_batch_threads,
+            "max_batch_size": parameters.max_batch_size,
+            "batch_timeout_micros": parameters.batch_timeout_micros,
+            "max_enqueued_batches": parameters.max_enqueued_batches,
+            "allowed_batch_sizes": parameters.sizes,
+            "enable_large_batch_splitting": parameters.enable_large_batch_splitting,
+            # One scheduler and its threads for all models, as in TensorFlow Serving, with a queue for each.
+            "shared_name": f"fer_keras_batching/{parameters}",
+            "batching_queue": f"{self._queue}/{shapes}",
+        }
 
-        @tf.function(input_signature=specs, autograph=False)
         def queued(*columns):
-            return tf.raw_ops.BatchFunction(
-                in_tensors=list(columns),
-                captured_tensors=computation.captured_inputs,
-                f=computation,
-                Tout=[output.dtype for output in computation.outputs],
-                num_batch_threads=parameters.num_batch_threads,
-                max_batch_size=parameters.max_batch_size,
-                batch_timeout_micros=parameters.batch_timeout_micros,
-                max_enqueued_batches=parameters.max_enqueued_batches,
-                allowed_batch_sizes=parameters.sizes,
-                enable_large_batch_splitting=parameters.enable_large_batch_splitting,
-                # One scheduler and its threads for all models, as in TensorFlow Serving, with a queue for each.
-                shared_name=f"fer_keras_batching/{parameters}",
-                batching_queue=f"{self._queue}/{shapes}",
-            )
+            return tf.raw_ops.BatchFunction(in_tensors=list(columns), captured_tensors=captured, **attributes)
 
-        return queued.get_concrete_function()
+        return queued

@@ -128,11 +128,12 @@ def _check_tensor(index, name, value, info):
             Code.INVALID_ARGUMENT,
             f"Expects arg[{index}] to be {type_name(expected)} but {type_name(provided)} is provided (input {name})",
         )
-    shape = tf.TensorShape(info.tensor_shape)
-    if not shape.is_compatible_with(np.shape(value)):
+    shape = [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim]
+    got = np.shape(value)
+    fits = len(shape) == len(got) and all(size in (None, other) for size, other in zip(shape, got, strict=True))
+    if not (info.tensor_shape.unknown_rank or fits):
         raise ServingError(
-            Code.INVALID_ARGUMENT,
-            f"Expects input {name} to have shape {_shape(shape)} but got {_shape(np.shape(value))}",
+            Code.INVALID_ARGUMENT, f"Expects input {name} to have shape {_shape(shape)} but got {_shape(got)}"
         )
 
 

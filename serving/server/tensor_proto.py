@@ -1,5 +1,7 @@
 """`TensorProto` to NumPy arrays and back."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
@@ -39,7 +41,7 @@ def array_from_proto(name, proto, max_bytes):
     """
     shape = [dim.size for dim in proto.tensor_shape.dim]
     try:
-        size = int(np.prod(shape, dtype=object)) * max(tf.as_dtype(proto.dtype).size, 1)
+        size = math.prod(shape) * max(tf.as_dtype(proto.dtype).size, 1)
         if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or size > max_bytes:
             raise ValueError(f"shape {shape}")
         array = tf.make_ndarray(proto)
@@ -62,6 +64,9 @@ def proto_from_array(value):
     dtype = tf.as_dtype(value.dtype)
     if dtype not in _VALUE_FIELDS:
         return tf.make_tensor_proto(value)
-    proto = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum, tensor_shape=tf.TensorShape(value.shape).as_proto())
+    proto = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum)
+    proto.tensor_shape.SetInParent()  # a scalar has a shape too, without dimensions
+    for size in value.shape:
+        proto.tensor_shape.dim.add(size=size)
     getattr(proto, _VALUE_FIELDS[dtype]).extend(value.ravel().tolist())
     return proto

@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -119,3 +122,29 @@ def until(condition, seconds=15):
         if time.monotonic() > deadline:
             pytest.fail("did not happen in time")
         time.sleep(0.02)
+
+
+# As the main command line does it: one line for an InputError, and exit code 1.
+_MAIN = """
+import sys, typer
+from fer_keras.errors import InputError
+from {module} import {command}
+app = typer.Typer()
+app.command("{command}")({command})
+app.callback()(lambda: None)
+try:
+    app()
+except InputError as error:
+    sys.exit(f"error: {{error}}")
+"""
+
+
+def start_command(module, command, *arguments):
+    """Starts a command of `serving` in a process of its own, with wide plain output."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _MAIN.format(module=module, command=command), command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
+    )

@@ -1,43 +1,22 @@
 """`demo` as a process: what a person at a terminal gets."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import urllib.request
 
 import pytest
 from demo_testing import TinyFace
+from serving_testing import start_command
 
 from fer_keras.errors import InputError
 from serving.demo.server import DemoServer
 from serving.demo_command import demo
 from serving.server.model_config import ModelConfig
 
-MAIN = """
-import sys, typer
-from fer_keras.errors import InputError
-from serving.demo_command import demo
-app = typer.Typer()
-app.command("demo")(demo)
-app.callback()(lambda: None)
-try:
-    app()
-except InputError as error:
-    sys.exit(f"error: {error}")
-"""
-
 
 def run(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-c", MAIN, "demo", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
-    )
+    return start_command("serving.demo_command", "demo", *arguments)
 
 
 def opened(process):

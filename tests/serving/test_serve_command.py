@@ -1,43 +1,20 @@
 """`serve` as a process: what a person at a terminal gets."""
 
 import logging
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
-from serving_testing import png
+from serving_testing import png, start_command
 
 from fer_keras.errors import InputError
 from serving.client import Client
 from serving.commands import serve
 
-# As the main command line does it: one line for an InputError, and exit code 1.
-MAIN = """
-import sys, typer
-from fer_keras.errors import InputError
-from serving.commands import serve
-app = typer.Typer()
-app.command("serve")(serve)
-app.callback()(lambda: None)
-try:
-    app()
-except InputError as error:
-    sys.exit(f"error: {error}")
-"""
-
 
 def run(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-c", MAIN, "serve", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
-    )
+    return start_command("serving.commands", "serve", *arguments)
 
 
 @pytest.mark.slow
