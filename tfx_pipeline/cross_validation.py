@@ -15,13 +15,13 @@ from fer_keras import corpora
 from fer_keras.corpora.face_set import FaceSet, join_faces, load_faces
 from fer_keras.errors import InputError
 from fer_keras.evaluation.cross_validation import fold_figures, join_folds, load_fold, untrained_classes
+from fer_keras.export.serving_assets import EXTRA_DIR
 from fer_keras.json_file import write_json
 from tfx_pipeline.cross_validation_page import write_page
 from tfx_pipeline.driver import FindingDriver
 from tfx_pipeline.evaluation import read_evaluation, refusal
 from tfx_pipeline.local_path import local_path
 from tfx_pipeline.pusher import FIGURES_FILE
-from tfx_pipeline.serving_assets import EXTRA_DIR
 from tfx_pipeline.trainer import read_transformed_clips
 from tfx_pipeline.versions import find_versions, holds
 

@@ -10,8 +10,8 @@ from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
 from fer_keras.export import publish_version
+from fer_keras.export.serving_assets import EXTRA_DIR
 from tfx_pipeline.local_path import local_path
-from tfx_pipeline.serving_assets import EXTRA_DIR
 from tfx_pipeline.versions import find_versions, holds, remove_leftovers
 
 _log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
 from tfx.utils import path_utils
 
+from fer_keras.export.serving_assets import EXTRA_DIR, LABELS_FILE, WARM_UP_FILE
 from tfx_pipeline.local_path import local_path
-from tfx_pipeline.serving_assets import EXTRA_DIR, LABELS_FILE, WARM_UP_FILE
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def answer_fault(model_dir):
     """Serves a model and sends it its own warm-up requests over gRPC.
 
     Args:
-        model_dir: folder of a SavedModel with `tfx_pipeline.serving_assets`.
+        model_dir: folder of a SavedModel with `fer_keras.export.serving_assets`.
 
     Returns:
         `""`, or what was wrong.

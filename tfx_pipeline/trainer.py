@@ -26,7 +26,6 @@ from tfx_pipeline.example_gen import ORDER
 from tfx_pipeline.local_path import local_path
 from tfx_pipeline.occluded import OccludedConfig, train_occluded, train_occluded_fold
 from tfx_pipeline.preprocessing import FACE, FRAME, LABEL, LANDMARKS, OCCLUSION, PHASE, SEQUENCE, SUBJECT
-from tfx_pipeline.serving_assets import write_serving_assets
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +63,6 @@ def run_fn(fn_args):
     limit = config.frames if video and config.sampling == "uniform" else None
     served, run = local_path(fn_args.serving_model_dir), local_path(fn_args.model_run_dir)
     export_saved_model(model, served, clip_frames=limit)
-    write_serving_assets(model, served)
     model.save_to_preset(run / PRESET_DIR, {**asked, "subjects": _trained_on(things, fn_args)})
     if asked.get("fold") is not None:
         shutil.copy(directory / f"fold-{asked['fold']}.npz", run)  # for `load_fold`

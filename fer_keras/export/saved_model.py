@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from fer_keras.corpora.records import FEATURES
 from fer_keras.errors import InputError
+from fer_keras.export.serving_assets import write_serving_assets
 from fer_keras.export.shown_signatures import add_shown_signatures
 from fer_keras.export.video_signatures import add_video_signatures
 from fer_keras.faces.decode import decode_faces
@@ -53,6 +54,9 @@ def export_saved_model(model, directory, clip_frames=None):
     With a key-point angle map these take `landmarks` as well, `(batch, frames, 68, 2)` or, in a stream, `(batch, 68,
     2)`; and in a stream `reference`, the landmarks of its first frame, where the model compares with that.
 
+    Beside the graph, in `assets.extra`: `labels.txt`, and requests that servers answer before they serve a version,
+    see `fer_keras.export.serving_assets`.
+
     Args:
         model: a `JointSupervision`, such as `AlexNetEmotion` or `VideoEmotion`.
         directory: the folder to write; it must not exist.
@@ -80,6 +84,7 @@ def export_saved_model(model, directory, clip_frames=None):
     else:
         _add_face_signatures(archive, model, named)
     archive.write_out(str(directory), verbose=False)
+    write_serving_assets(model, directory)
 
 
 def _add_face_signatures(archive, model, named):

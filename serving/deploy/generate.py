@@ -32,7 +32,8 @@ class Settings:
         replicas: tuple of int, pods at least and at most.
         cpu: str, processors that a pod asks for.
         memory: str, memory that a pod gets.
-        drain_seconds: int, from the end of new requests to the end of the process.
+        drain_seconds: int, how long a server goes on answering after it has been taken off the list. TensorFlow Serving
+            does not drain: what it has accepted when it is killed then is lost, and is the clients' to ask again.
     """
 
     model: str = "fer"
@@ -158,7 +159,7 @@ services:
     volumes:
       - ../../saved_models:/models:ro
       - ./config:/config:ro
-    stop_grace_period: {s.drain_seconds}s
+    stop_grace_period: {s.drain_seconds}s # TensorFlow Serving takes no notice of SIGTERM
     restart: unless-stopped
     read_only: true
     tmpfs: [/tmp]
@@ -231,7 +232,8 @@ spec:
         prometheus.io/port: "8501"
         prometheus.io/path: /monitoring/prometheus/metrics
     spec:
-      terminationGracePeriodSeconds: {s.drain_seconds + 15}
+      # TensorFlow Serving takes no notice of SIGTERM: it goes on for this long and is killed.
+      terminationGracePeriodSeconds: {s.drain_seconds}
       automountServiceAccountToken: false
       containers:
         - name: serving
@@ -265,9 +267,6 @@ spec:
             grpc: {{ port: 8500 }}
             periodSeconds: 10
             timeoutSeconds: 3
-          lifecycle:
-            # Requests go on coming until every proxy has heard that this pod ends.
-            preStop: {{ exec: {{ command: [sleep, "10"] }} }}
       volumes:
         - {{ name: models, persistentVolumeClaim: {{ claimName: {s.model}-models, readOnly: true }} }}
         - {{ name: config, configMap: {{ name: {s.model}-serving }} }}
@@ -297,6 +296,8 @@ spec:
   minReplicas: {low}
   maxReplicas: {high}
   metrics:
+    # Processors say little of a busy GPU. With an adapter for Prometheus, scale on the queue instead:
+    # :tensorflow:serving:batching_session:queuing_latency.
     - type: Resource
       resource: {{ name: cpu, target: {{ type: Utilization, averageUtilization: 70 }} }}
   behavior:
@@ -324,7 +325,12 @@ def _kserve(s):
 # Needs the ConfigMap of kubernetes.yaml and the claim {s.model}-models.
 apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
-metadata: {{ name: {s.model} }}
+metadata:
+  name: {s.model}
+  annotations:
+    prometheus.io/scrape: "true"
+    prometheus.io/port: "8080"
+    prometheus.io/path: /monitoring/prometheus/metrics
 spec:
   predictor:
     minReplicas: {low}
@@ -340,6 +346,8 @@ spec:
       image: {s.image}
       args:
 {_yaml_list(arguments, 8)}
+      ports: # without this KServe exposes REST alone; Knative takes one port
+        - {{ name: h2c, containerPort: 9000, protocol: TCP }}
       resources:
         requests: {{ cpu: "{s.cpu}", memory: {s.memory} }}
         limits: {{ cpu: "{s.cpu}", memory: {s.memory}, nvidia.com/gpu: "1" }}

@@ -14,13 +14,10 @@ pytestmark = [pytest.mark.tfx, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A model with an angle map, which takes landmarks, as Trainer writes it."""
-    from tfx_pipeline.serving_assets import write_serving_assets
-
     keras.utils.set_random_seed(0)
     model = fer_keras.AlexNetEmotion(("anger", "fear"), width=0.25, angle_map=True)
     folder = tmp_path_factory.mktemp("model") / "Format-Serving"
     export_saved_model(model, folder)
-    write_serving_assets(model, folder)
     return folder
 
 

@@ -1,3 +1,5 @@
+import sys
+
 import cv2
 import keras
 import numpy as np
@@ -95,6 +97,23 @@ def test_landmarks_reach_the_model_through_every_signature(model_with_map, serve
         for face, one in zip(faces, landmarks, strict=True)
     ]
     np.testing.assert_allclose(signatures["serve_examples"](inputs=tf.constant(records))["scores"], expected, atol=1e-6)
+
+
+def test_a_server_can_warm_up(model_with_map, tmp_path, monkeypatch):
+    logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    export_saved_model(model_with_map, tmp_path / "1")
+    extra = tmp_path / "1" / "assets.extra"
+    assert (extra / "labels.txt").read_text().split() == list(NAMES)
+    records = tf.data.TFRecordDataset(str(extra / "tf_serving_warmup_requests")).as_numpy_iterator()
+    requests = [logs.PredictionLog.FromString(record).predict_log.request for record in records]
+    signature = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
+    for request, faces in zip(requests, (1, 8), strict=True):
+        answer = signature(**{name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()})
+        assert answer["probabilities"].shape == (faces, len(NAMES))
+    for name in ("tensorflow_serving", "tensorflow_serving.apis"):
+        monkeypatch.setitem(sys.modules, name, None)  # as where the extra is not installed
+    export_saved_model(model_with_map, tmp_path / "2")
+    assert [file.name for file in (tmp_path / "2" / "assets.extra").iterdir()] == ["labels.txt"]
 
 
 def test_signatures_of_a_model_with_an_angle_map(served_with_map):

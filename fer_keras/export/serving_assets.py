@@ -4,7 +4,6 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from fer_keras.faces import encode_png
 from fer_keras.models import VideoEmotion
@@ -21,18 +20,22 @@ _BATCHES = (1, 8)  # a single request, and one of several
 
 
 def write_serving_assets(model, directory):
-    """Adds warm-up requests and the labels' names to a SavedModel.
+    """Adds the labels' names and, with the extra `serving` installed, warm-up requests to a SavedModel.
 
     A server answers the requests before it takes up the version, so that no client waits for the first tracing. They
     hold even grey faces: no picture of a person is in a model.
 
     Args:
         model: the `JointSupervision` that was exported.
-        directory: folder of the SavedModel that `fer_keras.export.export_saved_model` wrote.
+        directory: folder of its SavedModel.
     """
     extra = pathlib.Path(directory, EXTRA_DIR)
     extra.mkdir()
     (extra / LABELS_FILE).write_text("".join(f"{name}\n" for name in model.label_names))
+    try:
+        from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+    except ImportError:  # the messages of requests come with the extra; without it a model can be written all the same
+        return
     with tf.io.TFRecordWriter(str(extra / WARM_UP_FILE)) as writer:
         for inputs in warm_up_inputs(model):
             request = predict_pb2.PredictRequest(
