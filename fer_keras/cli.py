@@ -442,6 +442,8 @@ def predict(
     from fer_keras.video import is_picture
 
     clips = [one for one in inputs if not is_picture(one)]
+    if seconds is not None and not seconds > 0:
+        raise InputError(f"--seconds {seconds:g}: expected more than 0")
     if annotate and out is None:
         raise InputError("--annotate: expected --out as well, the folder to write to")
     if out is not None:
@@ -816,7 +818,7 @@ def _print_timeline(timeline, name, most=12):
     for one in sorted(sorted(summaries, key=lambda one: -one["frames_seen"])[:most], key=lambda one: one["track"]):
         first, last = one["first_frame"], one["last_frame"]
         table.add_row(
-            *(str(one["track"]), f"{first}-{last}"),
+            *(str(one["track"]), str(first) if first == last else f"{first}-{last}"),
             *([f"{timeline.at(first):.2f}-{timeline.at(last):.2f}"] if has_times else []),
             *(count(one["frames_seen"], "frame"), one["label"], _listed(one["probabilities"])),
         )
@@ -833,7 +835,7 @@ def _print_timeline(timeline, name, most=12):
     if timeline.missing:
         missing = count(timeline.missing, "frame")
         console.print(f"[yellow]decoding ended {missing} before the end that the file states[/]")
-    speed = f"{len(timeline.frames) / timeline.work:.0f} frames a second"
+    speed = f"{count(round(len(timeline.frames) / timeline.work), 'frame')} a second"
     if has_times:
         factor = timeline.duration / timeline.work
         console.print(f"{timeline.duration:.1f} s of video in {timeline.work:.1f} s: {factor:.2g} × real time, {speed}")

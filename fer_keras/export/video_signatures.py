@@ -41,7 +41,8 @@ def add_video_signatures(archive, model, named, clip_frames=None):
 
     def serve_stream(image, state_window, state_count, *rest):
         recurrent, more = list(rest[: len(states)]), rest[len(states) :]
-        faces = tf.cast(decode_faces(image, *face), tf.float32)
+        with tf.control_dependencies(_state_checks(tf.shape(image)[0], state_window, state_count, recurrent)):
+            faces = tf.cast(decode_faces(image, *face), tf.float32)
         if more:
             faces = {"face": faces, **dict(zip(("landmarks", "reference"), more, strict=False))}
         state = {"recurrent": recurrent, "window": state_window, "count": state_count}
@@ -78,6 +79,18 @@ def add_video_signatures(archive, model, named, clip_frames=None):
     archive.add_endpoint("serve_tensor", serve_tensor, [pixels, clip[1], *points])
     archive.add_endpoint("serve_stream", serve_stream, stream)
     archive.add_endpoint("serve_examples", serve_examples, [tf.TensorSpec([None], tf.string, name="inputs")])
+
+
+def _state_checks(streams, window, frames, recurrent):
+    """Operations that fail where what a client sends as the state of its streams is none."""
+    floats = [window, *recurrent]
+    rows = tf.stack([tf.shape(one)[0] for one in (*floats, frames)])
+    conditions = {
+        "state: expected one of every stream": tf.reduce_all(rows == streams),
+        "state: expected finite numbers": tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in floats]),
+        "state_count: expected frames so far, 0 or more": tf.reduce_all(frames >= 0),
+    }
+    return [tf.raw_ops.Assert(condition=good, data=[message]) for message, good in conditions.items()]
 
 
 def _decode(frames, mask, face):

@@ -9,6 +9,8 @@ from fer_keras.video.camera_frames import CameraFrames
 from fer_keras.video.clip_frames import ClipFrames
 from fer_keras.video.folder_frames import FolderFrames, has_picture_name
 
+_CLIP_ENDINGS = (".mjpeg", ".mjpg")
+"""Of clips that begin as pictures do: JPEGs one behind the other."""
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 
 
@@ -52,7 +54,7 @@ def is_picture(path):
     Args:
         path: any path.
     """
-    if os.path.isdir(path):
+    if os.path.isdir(path) or os.path.splitext(path)[1].lower() in _CLIP_ENDINGS:
         return False
     if has_picture_name(os.path.basename(path)):
         return True

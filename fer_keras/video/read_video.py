@@ -3,11 +3,13 @@
 import array
 import contextlib
 import math
+import os
 import time
 
 import numpy as np
 
 from fer_keras.errors import InputError
+from fer_keras.faces.image import printable
 from fer_keras.video.annotated_video import AnnotatedVideo
 from fer_keras.video.frame import NOMINAL_FPS
 from fer_keras.video.frame_reader import MAX_GAP, WINDOW, FrameReader
@@ -63,6 +65,8 @@ def read_video(
     if max_seconds is not None and not max_seconds > 0:
         raise InputError(f"received {max_seconds} seconds to read up to; expected more than 0")
     reader = FrameReader(recognizer, window, max_gap)
+    if annotate and _same_file(source, annotate):
+        raise InputError(f"{printable(annotate)}: is the clip that is read; expected another name for the copy")
     with contextlib.closing(open_source(source)) as frames, contextlib.ExitStack() as stack:
         if max_seconds is not None and not frames.has_times:
             raise InputError(f"{frames.name}: its frames have no times, so that it cannot be read up to some seconds")
@@ -191,6 +195,13 @@ class _TrackBuilder:
         if attention is not None:
             self._attention.append(length * attention[0])
         self._piece = []
+
+
+def _same_file(source, copy):
+    try:
+        return os.path.samefile(source, copy)
+    except (OSError, TypeError, ValueError):  # one of them is not there, or no path
+        return False
 
 
 def _caption(one, recognizer):

@@ -102,6 +102,25 @@ def test_an_empty_frame_is_refused(served, frames):
         stream(image=tf.constant([b""]), **state)
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("state_count", lambda one: one - 5, "state_count: expected frames so far, 0 or more"),
+        ("state_count", lambda one: tf.zeros([2], one.dtype), "expected one of every stream"),
+        ("state_window", lambda one: one * np.nan, "expected finite numbers"),
+        ("state_window", lambda one: one[:0], "expected one of every stream"),
+    ],
+)
+def test_a_state_that_is_none_is_refused(served, frames, name, change, message):
+    stream = served["serve_stream"]
+    specs = stream.structured_input_signature[1]
+    state = {
+        name: tf.zeros([1, *spec.shape[1:]], spec.dtype) for name, spec in specs.items() if name.startswith("state_")
+    }
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        stream(image=tf.constant([png(frames[0, 0])]), **{**state, name: change(state[name])})
+
+
 def test_stream_by_the_client_s_state(model, served, frames):
     stream = served["serve_stream"]
     specs = stream.structured_input_signature[1]

@@ -69,6 +69,10 @@ def test_pictures_and_what_else_there_is(write_clip, write_folder, tmp_path):
     assert not is_picture(folder)
     assert not is_picture(write_clip([GREY]))
     assert not is_picture(write_clip([GREY], "film"))
+    jpeg = cv2.imencode(".jpg", GREY)[1].tobytes()
+    (tmp_path / "film.MJPEG").write_bytes(3 * jpeg)  # begins as a picture does
+    assert not is_picture(tmp_path / "film.MJPEG")
+    assert len(list(open_source(tmp_path / "film.MJPEG"))) == 3
     assert not is_picture(tmp_path / "gone")
     assert not is_picture("0")
     assert not is_picture("nul\0")

@@ -1,4 +1,5 @@
 import os
+import pathlib
 import struct
 import sys
 import tracemalloc
@@ -84,6 +85,14 @@ def test_every_max_frames_and_max_seconds(painted, film, write_clip):
 def test_wrong_arguments(painted, film, write_clip, options, message):
     with pytest.raises(InputError, match=message):
         painted.read_video(write_clip(film), **options)
+
+
+def test_the_clip_itself_is_not_written_over(painted, film, write_clip):
+    clip = write_clip(film)
+    before = pathlib.Path(clip).read_bytes()
+    with pytest.raises(InputError, match="is the clip that is read; expected another name"):
+        painted.read_video(clip, annotate=clip)
+    assert pathlib.Path(clip).read_bytes() == before
 
 
 def test_a_folder_has_no_seconds(painted, film, write_folder):
