@@ -289,6 +289,8 @@ def _print_experiment(results):
 def _print_ablation(summary):
     from rich.table import Table
 
+    from fer_keras.experiments import wording
+
     table = Table("variant", "accuracy", "against the first", "95 % CI by subject", title="By frame")
     for row in summary["variants"]:
         low = min(one["low"] for one in row["confidence"])
@@ -296,7 +298,7 @@ def _print_ablation(summary):
         table.add_row(
             row["name"],
             f"{row['mean']:.3f} ± {row['std']:.3f}",
-            f"{row['difference']:+.3f}",
+            wording.minus(f"{row['difference']:+.3f}"),
             f"{low:.2f}-{high:.2f}",
         )
     reference = summary["reference"]
@@ -312,34 +314,52 @@ def _print_ablation(summary):
         console.print(f"  {row['name']}: {escape(row['what'])}", soft_wrap=True)
     console.print(
         f"({escape(summary['corpus'])}, {summary['faces']} faces of {summary['subjects']} subjects, "
-        f"{summary['folds']} subject-wise folds, seeds 0-{summary['seeds'] - 1}, mean ± std over folds and seeds; the "
-        "intervals span those of all seeds)"
+        f"{summary['folds']} subject-wise folds, {wording.seeds(summary['seeds'])}, mean ± std over folds and seeds; "
+        "the intervals span those of all seeds)"
     )
 
 
 def _print_video(results):
     from rich.table import Table
 
+    from fer_keras.experiments import wording
+
     table = Table("system", "accuracy", "against the first", "p", title="By clip, on subjects never trained on")
     for row in results["variants"]:
         against = row.get("against")
-        difference = (f"{against['difference']:+.3f}", f"{against['p_value']:.3f}") if against else ("", "")
-        table.add_row(row["title"], f"{row['mean']:.3f} ± {row['std']:.3f}", *difference)
+        difference = wording.minus(f"{against['difference']:+.3f}") if against else ""
+        p_value = wording.p_value(against["p_value"]) if against else ""
+        table.add_row(row["title"], f"{row['mean']:.3f} ± {row['std']:.3f}", difference, p_value)
     console.print(table)
     console.print(
         f"({escape(results['corpus'])}, {results['clips']} clips of {results['subjects']} subjects, "
-        f"{results['folds']} subject-wise folds, seeds 0-{results['seeds'] - 1}, mean ± std over folds and seeds)"
+        f"{results['folds']} subject-wise folds, {wording.seeds(results['seeds'])}, mean ± std over folds and seeds)"
     )
-    for name, apex in results["apex"].items():
-        if apex["clips"]:
-            console.print(
-                f"{name}: greatest weight within the apex in {apex['hits']:.3f} of {apex['clips']} clips, "
-                f"by chance {apex['chance']:.3f} (difference {apex['low']:+.3f} to {apex['high']:+.3f})"
-            )
+    _print_apex([(row["title"], results["apex"].get(row["name"])) for row in results["variants"]])
+
+
+def _print_apex(found):
+    from rich.table import Table
+
+    from fer_keras.experiments import wording
+
+    found = [(title, apex) for title, apex in found if apex and apex["clips"]]
+    if not found:
+        return
+    clips = wording.count(found[0][1]["clips"], "clip")
+    columns = ("within the apex", "by chance", "difference, points")
+    table = Table("system", *columns, title=f"Frame of greatest weight, {clips} with an annotated apex")
+    for title, apex in found:
+        shares = (f"{wording.percent(apex[name])} %" for name in ("hits", "chance"))
+        table.add_row(title, *shares, wording.minus(f"{100 * apex['low']:+.1f} to {100 * apex['high']:+.1f}"))
+    console.print(table)
+    console.print("(differences as 95 % intervals over subjects)")
 
 
 def _print_occlusion(results):
     from rich.table import Table
+
+    from fer_keras.experiments import wording
 
     groups = [group for group in results["groups"] if group["by"] == "headline" or group["name"] == "sunglasses"]
     groups = groups or [group for group in results["groups"] if group["by"] == "occluder"]
@@ -360,7 +380,7 @@ def _print_occlusion(results):
         console.print(f"open faces, {name}: accuracy {one['accuracy']['mean']:.3f}{passed}")
     console.print(
         f"({escape(results['corpus'])}, {results['test_faces']} faces of {len(results['test_subjects'])} subjects, "
-        f"fold 0 of {results['folds']}, seeds 0-{results['seeds'] - 1}, {results['steps']} steps)"
+        f"fold 0 of {results['folds']}, {wording.seeds(results['seeds'])}, {results['steps']} steps)"
     )
     if results["built_in"]:
         console.print("[yellow]These faces are drawn: the figures say nothing about people.[/]")

@@ -1,15 +1,18 @@
 """The drawings of an experiment's report. They know nothing of experiments: numbers in, a `Figure` out."""
 
+import textwrap
+
 import numpy as np
 
 from fer_keras.report import INK, Figure, draw
 
-# After Okabe and Ito, with contrast on white and on dark; markers and dashes tell series apart without them.
-_COLOURS = ("#1a7bbd", "#d55e00", "#009e73", "#cc79a7", "#8a6d1b", "#4f9fd0", "#a05195", "#7f7f7f")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
-_DASHES = ("-", "--", "-.", ":")
+# After Okabe and Ito, with contrast on white and on dark; markers and dashes tell series apart without them. No two of
+# the three numbers have a divisor in common: the ninth series has the colour of the first, and nothing else of it.
+_COLOURS = ("#1a7bbd", "#d55e00", "#009e73", "#cc79a7", "#8a6d1b", "#a05195", "#4f9fd0", "#7f7f7f")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+_DASHES = ("-", "--", "-.", ":", (0, (7, 1.5, 1, 1.5, 1, 1.5)))
 _FAINT = "#7f8a96"
-_ROOM = 15  # per cent, for a number in a bar
+_TALL = 11  # per cent, of a number beside bars
 _WIDTH = 4.6  # inches, of a figure in a gallery
 
 
@@ -29,8 +32,10 @@ def draw_folds(title, accuracies):
         places = np.arange(len(percent))
         axes.bar(places, percent, width=0.72, color=_COLOURS[0])
         for place, value in zip(places, percent, strict=True):
-            # In the foot of the bar, where the line of the mean does not cross it.
-            at, colour = (2, "#ffffff") if value > _ROOM else (value + 2, INK)
+            # In the foot of the bar, above it where it is too low.
+            at, colour = _clear_of(mean, 2), "#ffffff"
+            if value < at + _TALL + 2:
+                at, colour = _clear_of(mean, value + 2), INK
             axes.text(place, at, f"{value:.0f}", ha="center", va="bottom", fontsize=9.5, color=colour)
         axes.axhline(mean, color=_COLOURS[1], linestyle="--", linewidth=1.4)
         axes.set(title=f"{title}: mean {mean:.1f} %", xlabel="fold", ylabel="accuracy, %", ylim=(0, 102))
@@ -38,6 +43,36 @@ def draw_folds(title, accuracies):
 
     said = ", ".join(f"fold {fold} {value:.1f} %" for fold, value in enumerate(percent))
     return Figure(draw(bars, _WIDTH, 2.7), f"Bars of the accuracy of {title} by fold: {said}; mean {mean:.1f} %")
+
+
+def _clear_of(line, at):
+    """Where a number that was to stand at a height has a line neither through it nor close below."""
+    return line + 2 if at - 1 < line < at + _TALL else at
+
+
+def _style(number):
+    """What tells a series from the others, by its number: arguments of matplotlib's `plot`."""
+    return {
+        "color": _COLOURS[number % len(_COLOURS)],
+        "linestyle": _DASHES[number % len(_DASHES)],
+        "marker": _MARKERS[number % len(_MARKERS)],
+    }
+
+
+def _add_legend(axes, loc, ncols=2, fontsize=9.5, **options):
+    """A legend outside of the axes, in as many columns as fit; the figure grows by its height."""
+    figure, room = axes.figure, 0.97 * axes.figure.bbox.width
+    for columns in range(ncols, 0, -1):
+        legend = figure.legend(loc=f"outside {loc}", ncols=columns, fontsize=fontsize, **options)
+        if legend.get_window_extent().width <= room:
+            break
+        if columns > 1:
+            legend.remove()
+    else:
+        for text in legend.get_texts():
+            # Letters are at most some 0.65 of the size wide on the average of a line; 6 sizes are for the mark.
+            text.set_text(textwrap.fill(text.get_text(), int((72 * figure.get_figwidth() / fontsize - 6) / 0.65)))
+    figure.set_figheight(figure.get_figheight() + legend.get_window_extent().height / figure.dpi)
 
 
 def draw_curves(series, ylabel, percent=False):
@@ -57,16 +92,14 @@ def draw_curves(series, ylabel, percent=False):
         for number, (title, values) in enumerate(series.items()):
             values = values * (100 if percent else 1)
             own, mean = epochs[: values.shape[1]], np.nanmean(values, axis=0)
-            colour = _COLOURS[number % len(_COLOURS)]
+            style = _style(number)
             axes.fill_between(
-                own, np.nanmin(values, axis=0), np.nanmax(values, axis=0), color=colour, alpha=0.13, linewidth=0
+                own, np.nanmin(values, axis=0), np.nanmax(values, axis=0), color=style["color"], alpha=0.13, linewidth=0
             )
             axes.plot(
                 own,
                 mean,
-                color=colour,
-                linestyle=_DASHES[number % len(_DASHES)],
-                marker=_MARKERS[number % len(_MARKERS)],
+                **style,
                 markevery=(number % 4, max(1, len(epochs) // 8)) if len(epochs) > 16 else 1,
                 markersize=5,
                 label=title,
@@ -79,9 +112,9 @@ def draw_curves(series, ylabel, percent=False):
         else:
             axes.set_ylim(bottom=0)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.figure.legend(loc="outside upper left", ncols=2, fontsize=10, handlelength=3.2)
+        _add_legend(axes, "lower left", fontsize=10, handlelength=3.8)
 
-    drawing = draw(lines, _WIDTH, 3.7)
+    drawing = draw(lines, _WIDTH, 3.2)
     return Figure(drawing, f"{ylabel} by epoch, mean over the folds: {'; '.join(said)}")
 
 
@@ -98,22 +131,15 @@ def draw_by_area(series, ylabel):
 
     def lines(axes):
         for number, (title, values) in enumerate(series.items()):
-            axes.plot(
-                [100 * share for share in values],
-                list(values.values()),
-                color=_COLOURS[number % len(_COLOURS)],
-                linestyle=_DASHES[number % len(_DASHES)],
-                marker=_MARKERS[number % len(_MARKERS)],
-                label=title,
-            )
+            axes.plot([100 * share for share in values], list(values.values()), **_style(number), label=title)
         axes.set(xlabel="covered, % of the face", ylabel=ylabel)
-        axes.figure.legend(loc="outside upper left", ncols=2, fontsize=9.5, handlelength=3.2)
+        _add_legend(axes, "upper left", handlelength=3.8)
 
     said = "; ".join(
         f"{title}: " + ", ".join(f"{100 * share:.0f} % {value:.1f}" for share, value in values.items())
         for title, values in series.items()
     )
-    return Figure(draw(lines, _WIDTH, 3.9), f"{ylabel} by covered area. {said}")
+    return Figure(draw(lines, _WIDTH, 3.2), f"{ylabel} by covered area. {said}")
 
 
 def draw_confusion(title, confusion, label_names):
@@ -188,14 +214,14 @@ def draw_recalls(recalls, label_names):
             axes.axhline(place + 0.5, color=_FAINT, alpha=0.35, linewidth=0.7)
         axes.set(xlabel="recall, %", xlim=(0, 100), ylim=(len(label_names) - 0.5, -0.5))
         axes.set_yticks(range(len(label_names)), label_names)
-        axes.tick_params(axis="y", length=0)
-        axes.figure.legend(loc="outside upper left", ncols=2, fontsize=10)
+        axes.tick_params(axis="y", length=0, pad=8)  # a mark at 0 reaches out of the axes
+        _add_legend(axes, "upper left", fontsize=10)
 
     said = "; ".join(
         f"{title}: " + ", ".join(f"{name} {_percent(value)}" for name, value in zip(label_names, values, strict=True))
         for title, values in recalls.items()
     )
-    return Figure(draw(dots, _WIDTH, 1.4 + 0.42 * len(label_names)), f"Recall by class in per cent. {said}")
+    return Figure(draw(dots, _WIDTH, 0.9 + 0.42 * len(label_names)), f"Recall by class in per cent. {said}")
 
 
 def draw_reliability(title, bins, ece):
@@ -225,14 +251,14 @@ def draw_reliability(title, bins, ece):
         axes.stairs(shares, edges, color=INK, linewidth=1.1, label="share of the answers")
         axes.set(xlabel="confidence, %", ylabel="%", xlim=(0, 100), ylim=(0, 102))
         axes.set(title=f"{title}: ECE {100 * ece:.1f} %")
-        axes.figure.legend(loc="outside lower left", ncols=2, fontsize=9.5)
+        _add_legend(axes, "lower left")
 
     said = ", ".join(
         f"{edges[place]:.0f} to {edges[place + 1]:.0f} %: {accuracy[place]:.0f} % of {count[place]} right"
         for place in np.flatnonzero(count)
     )
     alt = f"Reliability diagram of {title}, expected calibration error {100 * ece:.1f} %. By confidence: {said}"
-    return Figure(draw(bars, _WIDTH, 3.7), alt)
+    return Figure(draw(bars, _WIDTH, 3.2), alt)
 
 
 def draw_intervals(rows, chance=None):
@@ -269,7 +295,7 @@ def draw_intervals(rows, chance=None):
         axes.set_yticks(range(len(rows)), [row[0] for row in rows])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=_FAINT, alpha=0.3, linewidth=0.7)
-        axes.figure.legend(loc="outside upper left", ncols=2, fontsize=10)
+        _add_legend(axes, "upper left", fontsize=10)
 
     def say(title, value, low, high, printed):
         line = f"{title} {100 * value:.1f} %"
@@ -277,7 +303,7 @@ def draw_intervals(rows, chance=None):
         return line + (f", printed {100 * printed:.1f} %" if printed is not None else "")
 
     return Figure(
-        draw(dots, _WIDTH, 1.2 + 0.32 * len(rows)), "Accuracy by system: " + "; ".join(say(*row) for row in rows)
+        draw(dots, _WIDTH, 0.8 + 0.32 * len(rows)), "Accuracy by system: " + "; ".join(say(*row) for row in rows)
     )
 
 
@@ -316,10 +342,10 @@ def draw_scatter(title, points, labels, label_names, centres=None):
         axes.margins(0.06)
         axes.spines[:].set_visible(True)
         axes.spines[:].set_color(_FAINT)
-        axes.figure.legend(loc="outside lower left", ncols=4, fontsize=9.5, handletextpad=0.2, columnspacing=1.0)
+        _add_legend(axes, "lower left", ncols=4, handletextpad=0.2, columnspacing=1.0)
 
     marked = ", with the centres of the classes" if centres is not None else ""
-    return Figure(draw(cloud, _WIDTH, 4.6), f"{title}: {len(points)} faces in a plane by class{marked}")
+    return Figure(draw(cloud, _WIDTH, 4.1), f"{title}: {len(points)} faces in a plane by class{marked}")
 
 
 def draw_spread(title, accuracies):
@@ -365,10 +391,10 @@ def draw_profile(title, weights, apex):
         axes.plot(places, weights, marker="o", color=_COLOURS[0], linewidth=1.8, label="weight, 1 = even")
         axes.axhline(1, color=_FAINT, linestyle=":", linewidth=1.4)
         axes.set(title=title, xlabel="place in the clip, %", xlim=(0, 100), ylim=(0, None))
-        axes.figure.legend(loc="outside lower left", ncols=2, fontsize=9.5)
+        _add_legend(axes, "lower left")
 
     said = ", ".join(f"{place:.0f} % {weight:.2f}" for place, weight in zip(places, weights, strict=True))
-    return Figure(draw(lines, _WIDTH, 3.2), f"Weight of frames of {title} by place in the clip: {said}")
+    return Figure(draw(lines, _WIDTH, 2.9), f"Weight of frames of {title} by place in the clip: {said}")
 
 
 def _percent(value):

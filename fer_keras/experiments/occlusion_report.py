@@ -138,15 +138,11 @@ def _share_sentence(one):
 
 
 def _points(share):
-    return _minus(f"{100 * share:.0f}")
+    return wording.minus(f"{100 * share:.0f}")
 
 
 def _signed(value, digits):
-    return _minus(f"{value:+.{digits}f}")
-
-
-def _minus(text):
-    return text.replace("-", "−")
+    return wording.minus(f"{value:+.{digits}f}")
 
 
 def _recovered(results):

@@ -325,14 +325,14 @@ def comparisons(results):
                 *names,
                 *counts,
                 wording.p_value(p_values[0]),
-                f"{100 * t['difference']:+.1f}".replace("-", "−"),
+                wording.minus(f"{100 * t['difference']:+.1f}"),
                 wording.p_value(p_values[1]),
                 "yes" if both else "no",
             )
         )
     sentences = [
-        f"By sequence (McNemar): {wording.sentence(wording.short(pair['mcnemar']['verdict']))} "
-        f"By fold (corrected t-test): {wording.sentence(wording.short(pair['corrected_t']['verdict']))}"
+        f"By sequence (McNemar): {wording.sentence(wording.short(pair['mcnemar']['verdict']))} By fold (corrected "
+        f"t-test): {wording.minus(wording.sentence(wording.short(pair['corrected_t']['verdict'])))}"
         for pair in found
     ]
     outcome = f"Both tests hold it for {'; '.join(held)}." if held else "Both tests hold it for no pair."

@@ -181,7 +181,7 @@ def _table1(results):
     )
     comparable = results["corpus"] in _CORPORA and not results["built_in"]
     return (
-        *(_protocol(results) if comparable else _cautions(results)[:1]),
+        *(_protocol(results) if comparable else ()),
         table,
         Gallery((_intervals(results, comparable),)),
         "The interval tells where the figure might lie had other people been tested on the same models. It does not "

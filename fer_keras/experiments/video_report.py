@@ -35,7 +35,8 @@ def write_video_report(results, clips, folder, path):
     page.add("Does attention find the apex?", *_apex(results))
     page.add("Attention under its frames", *_strips(results, clips, pathlib.Path(folder)))
     page.add("Confusion", *_confusion(results))
-    page.add("How to make it again", *sections.again({**results, "seed": f"0 to {results['seeds'] - 1}"}))
+    seeds = f"0 to {results['seeds'] - 1}" if results["seeds"] > 1 else "0"
+    page.add("How to make it again", *sections.again({**results, "seed": seeds}))
     page.write(path)
 
 
@@ -47,10 +48,11 @@ def _corpus(results):
 
 def _lead(results):
     least, middle, most = results["lengths"]
+    lengths = f"{least} to {most} frames (median {middle})" if least < most else wording.count(most, "frame")
     return (
         f"{wording.count(len(results['variants']), 'system')}, {results['folds']}-fold cross-validation over whole "
-        f"subjects, {wording.count(results['seeds'], 'seed')}: {results['clips']:,} clips of {least} to {most} frames "
-        f"(median {middle}) of {wording.count(results['subjects'], 'subject')}, {len(results['label_names'])} classes."
+        f"subjects, {wording.count(results['seeds'], 'seed')}: {wording.count(results['clips'], 'clip')} of "
+        f"{lengths} of {wording.count(results['subjects'], 'subject')}, {len(results['label_names'])} classes."
     )
 
 
@@ -74,11 +76,7 @@ def _in_short(results):
     lines = [
         f"{first['title']}: {_figure(first)} % of the clips right (mean ± standard deviation over folds and seeds)."
     ]
-    lines += [
-        f"{row['title']}: {_figure(row)} %; {row['against']['verdict']}."
-        for row in others
-        if row["name"] != "fine_tuned"
-    ]
+    lines += [f"{row['title']}: {_figure(row)} %; {wording.minus(row['against']['verdict'])}." for row in others]
     apex = results["apex"].get(first["name"])
     if apex and apex["clips"]:
         lines.append(_apex_sentence(first["title"], apex))
@@ -87,11 +85,11 @@ def _in_short(results):
 
 def _apex_sentence(title, apex):
     low, high = (100 * apex[end] for end in ("low", "high"))
-    return (
+    return wording.minus(
         f"{title}: the frame of greatest weight lies within the annotated apex in {wording.percent(apex['hits'])} % of "
         f"{wording.count(apex['clips'], 'clip')}; {wording.percent(apex['chance'])} % would by chance (difference "
         f"{low:+.1f} to {high:+.1f} points, 95 % interval over subjects)."
-    ).replace("-", "−")
+    )
 
 
 def _variants(results):
@@ -106,7 +104,7 @@ def _variants(results):
                 _figure(row),
                 wording.percent(float(np.mean(row["uar"]))),
                 f"{wording.percent(low)}–{wording.percent(high)}",
-                f"{100 * against['difference']:+.1f}".replace("-", "−") if against else "",
+                wording.minus(f"{100 * against['difference']:+.1f}") if against else "",
                 wording.p_value(against["p_value"]) if against else "",
             )
         )
@@ -216,7 +214,7 @@ def _confusion(results):
     shown, left = results["variants"][:4], results["variants"][4:]
     said = "Of the first seed, all folds together."
     if left:
-        said += f" For {', '.join(row['title'] for row in left)}, see results.json."
+        said += f" results.json has those of: {'; '.join(row['title'] for row in left)}."  # titles have commas
     return (
         said,
         Gallery(

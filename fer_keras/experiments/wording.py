@@ -1,5 +1,7 @@
 """Numbers and words of reports."""
 
+import re
+
 import numpy as np
 
 from fer_keras.plural import count as count
@@ -24,6 +26,16 @@ def percent(share):
 def number(value, digits, unit=1.0):
     """A number in some unit; `–` for none."""
     return "–" if value is None or not np.isfinite(value) else f"{value / unit:,.{digits}f}"
+
+
+def minus(text):
+    """A text whose negative numbers have a minus sign; the hyphens of its names stay."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+
+
+def seeds(count):
+    """Seeds from 0 on, such as `seed 0` or `seeds 0-2`."""
+    return f"seeds 0-{count - 1}" if count > 1 else "seed 0"
 
 
 def thousands(count):

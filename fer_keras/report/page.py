@@ -12,6 +12,7 @@ from fer_keras.report.extra import import_extra
 INK = "#010203"
 """Drawn in this colour, text and lines take the page's own, so that figures read on light and on dark."""
 
+_WITHIN_A_FIGURE = re.compile(r"(?<=\d) (?=[%±])|(?<=±) (?=\d)")  # as in "25.0 ± 11.8 %"
 _LETTERS_AN_INCH = 9  # of a title, at most
 _LONG = 7  # sections; a page of more begins with a list of them
 
@@ -74,10 +75,16 @@ class Page:
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("fer_keras.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
+        environment.filters["unbroken"] = _unbroken
         template = environment.get_template("page.html")
         return template.render(
             page=self, kind=lambda part: type(part).__name__, Markup=import_extra("markupsafe").Markup
         )
+
+
+def _unbroken(text):
+    """A text whose figures stay on one line; numbers as they are."""
+    return _WITHIN_A_FIGURE.sub("\N{NO-BREAK SPACE}", text) if isinstance(text, str) else text
 
 
 def draw(plot, width=7.0, height=3.2):

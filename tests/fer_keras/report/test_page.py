@@ -35,6 +35,17 @@ def test_every_part_is_shown_and_escaped():
     assert 'aria-label="drawn &lt;alt&gt;"' in rendered
 
 
+def test_figures_are_not_broken_before_their_unit_or_deviation():
+    page = Page("Figures", "Right: 25.0 ± 11.8 %.")
+    page.add("All", "a 4 %", Bullets(("b 4 %",)), Note("c 4 %"), Table(("d, %",), (("e 4 %",), (4,))), Code("f 4 %"))
+    rendered = page.render()
+    for text in ("25.0 ± 11.8 %.", "a 4 %", "b 4 %", "c 4 %", "e 4 %"):
+        kept = text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%")
+        assert kept in rendered
+    assert "d, %" in rendered
+    assert "f 4 %" in rendered  # to be copied as it is
+
+
 def test_columns_of_figures_alone_are_set_to_the_right():
     cells = (("a", 1, "97.1 ± 2.0", "3 of 4", "–"), ("b", 2.5, "90–95", "", "<0.001"))
     assert Table(("name", "n", "x", "y", "p"), cells).numeric == [False, True, True, False, True]
