@@ -102,10 +102,11 @@ def load_test(
     result = run_load_test(address, images, clients, seconds, batch, requests, **options)
     console.print(
         f"{len(result.latencies)} answers in {result.seconds:.1f} s from {clients} clients: "
-        f"{result.answers_per_second:.1f} requests/s, {result.faces_per_second:.1f} faces/s"
+        f"{result.answers_per_second:.1f} requests/s, {result.faces_per_second:.1f} faces/s",
+        soft_wrap=True,
     )
     marks = ", ".join(f"p{percent:g} {1e3 * result.percentile(percent):.1f}" for percent in (50, 90, 95, 99, 99.9))
-    console.print(f"latency in ms: {marks}, most {1e3 * result.percentile(100):.1f}")
+    console.print(f"latency in ms: {marks}, most {1e3 * result.percentile(100):.1f}", soft_wrap=True)
     for message, count in sorted(result.failures.items(), key=lambda pair: -pair[1])[:5]:
         console.print(f"failed {count} times: {message}", soft_wrap=True, markup=False)
     if result.failures:

@@ -1,6 +1,7 @@
 """The sub-command `serve` of `fer-keras`."""
 
 import contextlib
+import gc
 import pathlib
 import signal
 import threading
@@ -140,3 +141,4 @@ def _run(server, watch, drain_seconds, scheme):
         if watch is not None:
             watch.stop()
         server.stop(drain_seconds)
+        gc.freeze()  # the interpreter's last collection would go through all of TensorFlow's objects: for seconds

@@ -39,14 +39,14 @@ class AsyncClient(Connection):
 
     async def predict(self, images, landmarks=None):
         """Classifies face crops; see `Client.predict`."""
-        images = list(images)
+        images = messages.listed(images)
         if not images:
             return []
         return await self._faces(messages.face_inputs(images, landmarks))
 
     async def predict_clip(self, frames, landmarks=None):
         """Classifies one clip; see `Client.predict_clip`."""
-        return (await self._faces(messages.clip_inputs(list(frames), landmarks)))[0]
+        return (await self._faces(messages.clip_inputs(messages.listed(frames), landmarks)))[0]
 
     async def predict_arrays(self, inputs, signature_name=""):
         """Calls any signature; see `Client.predict_arrays`."""

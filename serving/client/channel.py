@@ -1,6 +1,7 @@
 """How a client reaches its server: options, TLS and the token."""
 
 import pathlib
+import ssl
 
 import grpc
 
@@ -26,11 +27,27 @@ def credentials(ca=None, certificate=None, key=None):
         `grpc.ChannelCredentials`.
 
     Raises:
-        InputError: a file cannot be read, or only one of `certificate` and `key` is given.
+        InputError: a file cannot be read or used, or only one of `certificate` and `key` is given.
     """
     if (certificate is None) != (key is None):
         raise InputError("mutual TLS needs both the client's certificate and its key")
-    return grpc.ssl_channel_credentials(*(None if path is None else _read(path) for path in (ca, key, certificate)))
+    contents = [None if path is None else _read(path) for path in (ca, key, certificate)]
+    # Python's own TLS says what is wrong with them; gRPC only that it does not connect.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if ca is not None:
+            context.load_verify_locations(ca)
+    except ssl.SSLError as error:
+        raise InputError(f"{ca}: holds no certificate that can be used, expected a PEM file") from error
+    try:
+        if certificate is not None:
+            context.load_cert_chain(certificate, key, password="")  # otherwise it would ask at the terminal
+    except ssl.SSLError as error:
+        raise InputError(
+            f"{certificate} and {key}: cannot be used together ({error.reason or error}), expected a certificate and "
+            "its key, not encrypted, as PEM files"
+        ) from error
+    return grpc.ssl_channel_credentials(*contents)
 
 
 def metadata(token):

@@ -51,7 +51,7 @@ class Client(Connection):
             RequestError: if the server cannot be reached, does not answer in time, or refuses the request; `code`
                 tells which.
         """
-        images = list(images)
+        images = messages.listed(images)
         if not images:
             return []
         return self._faces(messages.face_inputs(images, landmarks))
@@ -70,7 +70,7 @@ class Client(Connection):
             InputError: if a frame or the landmarks are no such, or there is none.
             RequestError: as `predict`.
         """
-        return self._faces(messages.clip_inputs(list(frames), landmarks))[0]
+        return self._faces(messages.clip_inputs(messages.listed(frames), landmarks))[0]
 
     def predict_arrays(self, inputs, signature_name=""):
         """Calls any signature.

@@ -8,6 +8,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from fer_keras.errors import InputError
 from serving.client import messages
 from serving.client.channel import OPTIONS, credentials, metadata
 from serving.client.retries import Retries
@@ -34,6 +35,8 @@ class Connection:
         key=None,
         token=None,
     ):
+        if version is not None and version_label is not None:
+            raise InputError(f"version {version} and label {version_label}: expected one of them, or neither")
         self.address = address
         self.model_name = model_name
         self.timeout = timeout

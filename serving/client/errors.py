@@ -34,6 +34,8 @@ def request_error(address, timeout, error):
         # A full queue is UNAVAILABLE as well; gRPC's own message says that it did not connect.
         if any(sign in details.lower() for sign in ("connect", "resolution", "socket", "handshake", "transport")):
             message = f"{address}: no server answers there, start one with `fer-keras serve`"
+            if "refused" not in details.lower():
+                message += "; or one does, but with TLS (--ca, --certificate and --key) or another --address"
             if "handshake" in details.lower() or "ssl" in details.lower():
                 message = f"{address}: the TLS handshake failed, are the certificates the server's? ({details})"
         else:

@@ -38,6 +38,20 @@ def predict_request(model_name, inputs, signature_name="", version=None, label=N
     return request
 
 
+def listed(images):
+    """Returns pictures as a list.
+
+    Args:
+        images: iterable of face crops, as in `face_inputs`.
+
+    Raises:
+        InputError: it is a single one: its letters or bytes would be taken for pictures.
+    """
+    if isinstance(images, str | bytes | os.PathLike):
+        raise InputError("received a single picture; expected a list of them, such as [picture]")
+    return list(images)
+
+
 def face_inputs(images, landmarks=None):
     """Makes the inputs of a model of single faces.
 

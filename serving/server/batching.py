@@ -122,7 +122,7 @@ class BatchedSignature:
             return self._function(**tensors)
         try:
             *outputs, story = together(*columns, tf.constant(np.full(rows, time.time())))
-        except tf.errors.InvalidArgumentError:
+        except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the second is of a message that quotes bytes
             # One request that the model cannot use fails its whole batch. Alone, each gets the answer that is its own.
             return self._function(**tensors)
         if self._metrics is not None:

@@ -6,9 +6,10 @@ import pathlib
 import grpc
 
 from fer_keras.errors import InputError
+from serving.server.errors import Code, ServingError
+from serving.server.grpc_answers import refusal
 
 _HEALTH = "/grpc.health.v1.Health/"
-_REFUSED = "A bearer token is needed: authorization: Bearer ..."
 
 
 def read_token(path):
@@ -46,24 +47,26 @@ def token_matches(token, header):
     return scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode())
 
 
+def token_missing():
+    """Returns the error for a request that does not show the token."""
+    return ServingError(Code.UNAUTHENTICATED, "A bearer token is needed: authorization: Bearer ...")
+
+
 class TokenInterceptor(grpc.ServerInterceptor):
     """Refuses calls without the token, but for health checks: a probe of Kubernetes can show none.
 
     Args:
         token: str.
+        metrics: `metrics.Metrics`.
     """
 
-    def __init__(self, token):
+    def __init__(self, token, metrics):
         self._token = token
-
-        def refuse(request, context):
-            context.abort(grpc.StatusCode.UNAUTHENTICATED, _REFUSED)
-
-        self._refusal = grpc.unary_unary_rpc_method_handler(refuse)
+        self._metrics = metrics
 
     def intercept_service(self, continuation, details):
         """Returns the handler of a call, or the one that refuses it."""
         shown = dict(details.invocation_metadata).get("authorization")
         if details.method.startswith(_HEALTH) or token_matches(self._token, shown):
             return continuation(details)
-        return self._refusal
+        return refusal(self._metrics, details.method, token_missing())

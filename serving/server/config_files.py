@@ -112,7 +112,7 @@ def read_tls(path):
         A `tls.TLS`.
 
     Raises:
-        InputError: the file cannot be read or understood, or a key or certificate is missing.
+        InputError: the file cannot be read or understood, or a key or certificate is missing or cannot be used.
     """
     message = _read(path, SSLConfigMessage())
     for name in ("server_key", "server_cert"):
@@ -120,7 +120,12 @@ def read_tls(path):
             raise InputError(f"{path}: {name} is no PEM text; expected -----BEGIN ... with \\n at each line's end")
     if message.client_verify and not message.custom_ca:
         raise InputError(f"{path}: client_verify needs custom_ca, the certificate that clients' ones are signed with")
-    return TLS(message.server_key, message.server_cert, message.custom_ca or None, message.client_verify)
+    tls = TLS(message.server_key, message.server_cert, message.custom_ca or None, message.client_verify)
+    try:
+        tls.ssl_context()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return tls
 
 
 def _read(path, message):

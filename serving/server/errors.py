@@ -1,6 +1,7 @@
 """What a request can be refused with: canonical codes, as gRPC and TensorFlow Serving number them."""
 
 import enum
+import re
 
 
 class Code(enum.IntEnum):
@@ -59,9 +60,28 @@ class ServingError(Exception):
     Args:
         code: `Code`.
         message: str, what the client is told.
+        reason: optional str, what the log is told: nothing that the request brought. By default the message up to its
+            first colon or quote, for what a message quotes comes after one.
     """
 
-    def __init__(self, code, message):
+    def __init__(self, code, message, reason=None):
         super().__init__(message)
         self.code = code
         self.message = message
+        self.reason = reason or re.split(r"[:'\"]", message, maxsplit=1)[0]
+
+
+def useful_part(message):
+    """Cuts what TensorFlow puts around the message of an operation: nodes, call stacks, names of functions.
+
+    Args:
+        message: str.
+
+    Returns:
+        str, one line; empty if nothing is left.
+    """
+    message = re.split(r"\[\[|Function call stack|\[Op:", message)[0]
+    message = re.sub(r"\{\{function_node [^}]*\}\}|\(\d+\) [A-Z_]+: ", "", message)
+    noise = ("Graph execution error", "Detected at node", "<stack traces", "  ")
+    lines = [line for line in message.splitlines() if not line.startswith(noise) and "root error(s) found" not in line]
+    return " ".join(" ".join(lines).split())

@@ -48,11 +48,32 @@ class GrpcAnswers:
         code = error.code if error else Code.OK
         seconds = time.perf_counter() - began
         self._metrics.request(model_name, api, "GRPC", code, seconds)
-        log_request("GRPC", api, model_name, code, seconds, error.message if error else "")
+        log_request("GRPC", api, model_name, code, seconds, error.reason if error else "")
         if error:
             # TensorFlow Serving cuts at the same length (model_servers/grpc_status_util.cc).
             cut = error.message[:_MAX_MESSAGE] + "...TRUNCATED" if len(error.message) > _MAX_MESSAGE else error.message
             context.abort(_GRPC_CODES[int(error.code)], cut)
+
+
+def refusal(metrics, method, error):
+    """Makes the handler of a call that is refused before it is read: it counts it and writes its line.
+
+    Args:
+        metrics: `metrics.Metrics`.
+        method: str, the call's path.
+        error: `errors.ServingError`.
+
+    Returns:
+        A `grpc.RpcMethodHandler`.
+    """
+
+    def refuse(request, context):
+        api = method.rpartition("/")[2]
+        metrics.request("", api, "GRPC", error.code, 0.0)
+        log_request("GRPC", api, "", error.code, 0.0, error.reason)
+        context.abort(_GRPC_CODES[int(error.code)], error.message)
+
+    return grpc.unary_unary_rpc_method_handler(refuse)
 
 
 def model_spec(request):

@@ -79,7 +79,11 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 )
             for field in request.metadata_field:
                 if field != "signature_def":
-                    raise ServingError(Code.INVALID_ARGUMENT, f"Metadata field {field} is not supported")
+                    raise ServingError(
+                        Code.INVALID_ARGUMENT,
+                        f"Metadata field {field} is not supported",
+                        "a metadata_field is not supported",
+                    )
             model = self._store.get(spec)
             response = get_model_metadata_pb2.GetModelMetadataResponse()
             fill_model_spec(response.model_spec, model)

@@ -4,7 +4,7 @@ import numpy as np
 from tensorflow_serving.apis import input_pb2
 
 from serving.server.errors import Code, ServingError
-from serving.server.json_tensor import decode_base64, is_base64, json_type, shown
+from serving.server.json_tensor import decode_base64, is_base64, json_type, shown, value_error
 
 
 def input_from_request(request):
@@ -25,14 +25,12 @@ def input_from_request(request):
         examples = message.example_list_with_context.examples
         _fill(message.example_list_with_context.context, request["context"])
     if "examples" not in request:
-        raise _invalid(
-            f"JSON Value: {shown(request)} When method is classify, key 'examples' is expected and was not found"
-        )
+        raise value_error(request, "When method is classify, key 'examples' is expected and was not found")
     listed = request["examples"]
     if not isinstance(listed, list):
-        raise _invalid(f"JSON Value: {shown(request)} Expecting 'examples' value to be an list/array")
+        raise value_error(request, "Expecting 'examples' value to be an list/array")
     if not listed:
-        raise _invalid(f"JSON Value: {shown(request)} 'examples' value is an empty array")
+        raise value_error(request, "'examples' value is an empty array")
     for one in listed:
         _fill(examples.add(), one)
     return message

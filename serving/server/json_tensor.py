@@ -35,16 +35,14 @@ def parse_request(body):
     if body.count(b"[") + body.count(b"{") > MAX_NODES:
         raise _invalid(f"JSON Parse error: more than {MAX_NODES} lists and objects")
     try:
-        request = json.loads(body)
+        request = json.loads(body.decode())  # of bytes it would guess the encoding, but JSON is UTF-8
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
         raise _invalid(f"JSON Parse error: {reason}") from error
     if not isinstance(request, dict):
-        raise _invalid(f"JSON Value: {shown(request)} Is not object")
+        raise value_error(request, "Is not object")
     if not isinstance(request.get("signature_name", ""), str):
-        raise _invalid(
-            f"JSON Value: {shown(request)} not formatted correctly. 'signature_name' key must be a string value."
-        )
+        raise value_error(request, "not formatted correctly. 'signature_name' key must be a string value.")
     return request
 
 
@@ -62,15 +60,15 @@ def inputs_from_request(request, infos):
         ServingError: INVALID_ARGUMENT if the values do not fit.
     """
     if "instances" in request and "inputs" in request:
-        raise _invalid(
-            f"JSON Value: {shown(request)} Not formatted correctly expecting only one of 'inputs' or 'instances' "
-            "keys to exist "
+        raise value_error(
+            request, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
         )
     if "instances" in request:
         return _from_instances(request["instances"], infos)
     if "inputs" in request:
         return _from_inputs(request["inputs"], infos)
-    raise _invalid("Missing 'inputs' or 'instances' key")
+    missing = "Missing 'inputs' or 'instances' key"
+    raise ServingError(Code.INVALID_ARGUMENT, missing, missing)
 
 
 def response(request, outputs):
@@ -104,9 +102,9 @@ def response(request, outputs):
 
 def _from_instances(instances, infos):
     if not isinstance(instances, list):
-        raise _invalid(f"JSON Value: {shown(instances)} Expecting 'instances' to be an list/array")
+        raise value_error(instances, "Expecting 'instances' to be an list/array")
     if not instances:
-        raise _invalid("JSON Value: [] No values in 'instances' array")
+        raise value_error([], "No values in 'instances' array")
     named = _is_object(instances[0])
     if not named and len(infos) > 1:
         raise _invalid(
@@ -124,8 +122,10 @@ def _from_instances(instances, infos):
                 rows = columns.get(name, [])
                 rows.append(_row(name, value, infos, rows))
             except ServingError as error:
-                raise _invalid(
-                    f"Failed to process {where} of 'instances' list. Error: {error.code.name}: {error.message}"
+                raise ServingError(
+                    Code.INVALID_ARGUMENT,
+                    f"Failed to process {where} of 'instances' list. Error: {error.code.name}: {error.message}",
+                    f"Failed to process an element of 'instances' list. Error: {error.reason}",
                 ) from error
         if named and set(instance) != set(infos):
             raise _invalid(
@@ -170,7 +170,7 @@ def _to_array(value, info):
         size = len(level[0])
         for item in level:
             if not isinstance(item, list):
-                raise _invalid(f"JSON Value: {shown(item)} found at incorrect level: {len(shape) + 1} in the JSON DOM.")
+                raise value_error(item, f"found at incorrect level: {len(shape) + 1} in the JSON DOM.")
             if len(item) != size:
                 raise _invalid(
                     f"Encountered list at unexpected size: {len(item)} at level: {len(shape)} expected size: {size}"
@@ -188,7 +188,7 @@ def _to_array(value, info):
     try:
         return np.array(leaves, dtype.as_numpy_dtype).reshape(shape)
     except (ValueError, OverflowError) as error:  # more dimensions than NumPy has, or a number beyond float
-        raise _invalid(f"JSON Value: {shown(value)} is not of expected type: {type_name(dtype)}") from error
+        raise value_error(value, f"is not of expected type: {type_name(dtype)}") from error
 
 
 def _read_float(value, dtype):
@@ -219,7 +219,7 @@ def _read_string(value, dtype):
     if not isinstance(value, dict):
         raise _type_error(value, dtype)
     if not is_base64(value):
-        raise _invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+        raise value_error(value, "not formatted correctly for base64 data")
     return decode_base64(value)
 
 
@@ -315,7 +315,20 @@ _JSON_TYPES = {dict: "Object", list: "Array", str: "String", int: "Number", floa
 
 
 def _type_error(value, dtype):
-    return _invalid(f"JSON Value: {shown(value)} Type: {json_type(value)} is not of expected type: {type_name(dtype)}")
+    return value_error(value, f"Type: {json_type(value)} is not of expected type: {type_name(dtype)}")
+
+
+def value_error(value, fault):
+    """Makes the error for a JSON value: the client is shown it, the log is not.
+
+    Args:
+        value: the JSON value.
+        fault: str, what is wrong with it.
+
+    Returns:
+        A `ServingError`.
+    """
+    return ServingError(Code.INVALID_ARGUMENT, f"JSON Value: {shown(value)} {fault}", fault)
 
 
 def _invalid(message):

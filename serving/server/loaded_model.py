@@ -7,6 +7,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from serving.server.batching import BatchedSignature, can_batch
+from serving.server.errors import useful_part
 
 
 class LoadedModel:
@@ -69,16 +70,27 @@ def load_model(name, version, path, batching=None, metrics=None):
         A `LoadedModel`.
 
     Raises:
-        Exception: whatever TensorFlow raises for files that are missing or broken.
+        ValueError: a file is missing or broken; the message names it.
     """
-    message = saved_model_pb2.SavedModel()
-    message.ParseFromString((path / "saved_model.pb").read_bytes())
+    message, file = saved_model_pb2.SavedModel(), path / "saved_model.pb"
+    try:
+        message.ParseFromString(file.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from error
+    except Exception as error:  # protobuf's DecodeError has moved between its versions
+        raise ValueError(f"{file}: is cut off or no SavedModel") from error
     serving_graph = next((graph for graph in message.meta_graphs if "serve" in graph.meta_info_def.tags), None)
     if serving_graph is None:
-        raise ValueError("saved_model.pb holds no graph tagged serve")
-    loaded = tf.saved_model.load(str(path), tags=["serve"])
+        raise ValueError(f"{file}: holds no graph tagged serve")
+    try:
+        loaded = tf.saved_model.load(str(path), tags=["serve"])
+    except Exception as error:  # in any way that the files can be broken
+        index = path / "variables" / "variables.index"
+        if not index.is_file():
+            raise ValueError(f"{index}: is missing") from error
+        raise ValueError(f"{path}: the graph or its variables are broken ({useful_part(str(error))})") from error
     if not loaded.signatures:
-        raise ValueError("the SavedModel has no signatures")
+        raise ValueError(f"{file}: has no signatures")
     signatures = dict(serving_graph.signature_def)
     functions = dict(loaded.signatures)
     if batching is not None:

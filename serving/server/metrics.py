@@ -165,10 +165,9 @@ class Metrics:
         """Returns a context manager, within which a request is counted as under way."""
         return self._under_way.labels(entrypoint).track_inprogress()
 
-    def grpc_under_way(self):
-        """Returns the number of gRPC requests under way."""
-        labels = {"entrypoint": "GRPC"}
-        return self.registry.get_sample_value(":fer_keras:serving:requests_in_flight", labels) or 0
+    def requests_under_way(self):
+        """Returns the number of requests under way."""
+        return sum(sample.value for metric in self._under_way.collect() for sample in metric.samples)
 
     def value(self, name):
         """Returns the first value of a metric by TensorFlow Serving's name, such as /tensorflow/serving/request_count.

@@ -60,7 +60,9 @@ def model_configs(message):
         )
     listed = message.model_config_list.config
     names = set()
-    for one in listed:
+    for number, one in enumerate(listed, 1):
+        if not one.name:
+            raise _invalid(f"Expected every model in config list to have a name; entry {number} has none")
         if one.name in names:
             raise _invalid(f"Illegal to list model {one.name} multiple times in config list")
         names.add(one.name)

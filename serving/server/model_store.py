@@ -67,10 +67,16 @@ class ModelStore:
             base_path = model.config.base_path
             if not base_path.is_dir():
                 raise InputError(f"{base_path}: no such directory, expected one with versions of {name}")
-            if not model.config.policy.candidates(find_versions(base_path)):
+            found, policy = find_versions(base_path), model.config.policy
+            if not found:
                 raise InputError(
                     f"{base_path}: holds no version of {name}, expected a directory named by a number, "
                     "such as 1/saved_model.pb"
+                )
+            if not policy.candidates(found):
+                raise InputError(
+                    f"{base_path}: holds versions {', '.join(map(str, sorted(found)))} of {name}, none of those that "
+                    f"its policy names: {', '.join(map(str, policy.versions))}"
                 )
         for name, model in self._models.items():
             model.poll()

@@ -1,14 +1,13 @@
 """One prediction, whatever the transport: checks the inputs against the signature, calls it, names faults."""
 
 import logging
-import re
 import time
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
-from serving.server.errors import Code, ServingError, type_name
+from serving.server.errors import Code, ServingError, type_name, useful_part
 from serving.server.image_limits import check_pictures
 
 logger = logging.getLogger(__name__)
@@ -79,7 +78,16 @@ def call(model, signature_name, inputs, outputs, api, limits=None, metrics=None)
     except ServingError:
         raise
     except tf.errors.OpError as error:
-        raise ServingError(_code(error), _useful_part(error.message)) from error
+        for name, value in inputs.items():
+            # Of an empty batch the graph's own words are about shapes that no client knows.
+            if isinstance(error, tf.errors.InvalidArgumentError) and np.ndim(value) and not np.size(value):
+                raise ServingError(
+                    Code.INVALID_ARGUMENT, f"Input {name} has shape {_shape(np.shape(value))}: the model cannot use it"
+                ) from error
+        raise ServingError(_code(error), useful_part(error.message) or "the model could not use the input") from error
+    except UnicodeDecodeError as error:  # TensorFlow's message quotes bytes of the request
+        message = useful_part(error.object.decode("utf-8", "replace"))
+        raise ServingError(Code.INVALID_ARGUMENT, message) from error
     except Exception as error:  # a client never sees a traceback
         logger.exception("%s failed in signature %s of %s", api, signature_name, model.name)
         raise ServingError(Code.INTERNAL, f"{api} internal error") from error
@@ -150,12 +158,3 @@ def _code(error):
         return Code(error.error_code)
     except ValueError:
         return Code.UNKNOWN
-
-
-def _useful_part(message):
-    """Cuts what TensorFlow puts around the message of an operation: nodes, call stacks, names of functions."""
-    message = re.split(r"\[\[|Function call stack|\[Op:", message)[0]
-    message = re.sub(r"\{\{function_node [^}]*\}\}|\(\d+\) [A-Z_]+: ", "", message)
-    noise = ("Graph execution error", "Detected at node", "<stack traces", "  ")
-    lines = [line for line in message.splitlines() if not line.startswith(noise) and "root error(s) found" not in line]
-    return " ".join(" ".join(lines).split()) or "the model could not use the input"

@@ -4,10 +4,11 @@ import dataclasses
 import logging
 import pathlib
 import re
+import textwrap
 import threading
 import time
 
-from serving.server.errors import Code, ServingError
+from serving.server.errors import Code, ServingError, useful_part
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class ServedModel:
         self._statuses = {}
         self._status_lock = threading.Lock()
         self._failed = {}
+        self._absent = frozenset()
 
     @property
     def versions(self):
@@ -84,7 +86,9 @@ class ServedModel:
         found = find_versions(self.config.base_path)
         self._failed = {version: seen for version, seen in self._failed.items() if version in found}
         policy, kept = self.config.policy, {}
-        for version in policy.candidates(found):
+        candidates = policy.candidates(found)
+        self._warn_of_absent(found)
+        for version in candidates:
             model = self._loaded.get(version) or self._try_to_load(version, found[version])
             if model is None:
                 continue
@@ -97,12 +101,24 @@ class ServedModel:
                 )
             if policy.latest is not None and len(kept) == policy.latest:
                 break
-        if kept:  # otherwise what is served is all there is: better than nothing
+        # What is served stays where nothing that is wanted loads. It goes where the policy names other versions only.
+        if kept or (found and not candidates):
             self._keep_only(kept)
 
     def retire(self):
         """Stops serving the model; requests under way finish."""
         self._keep_only({})
+
+    def _warn_of_absent(self, found):
+        """Says once which versions the policy names and nobody finds (sources/storage_path of TensorFlow Serving)."""
+        absent = frozenset(self.config.policy.versions or ()) - set(found)
+        for version in sorted(absent - self._absent):
+            logger.warning(
+                "Version %d of servable %s, which was requested to be served as a 'specific' version in the servable's "
+                "version policy, was not found in the file system",
+                version, self.config.name, extra=self._event("absent", version),
+            )  # fmt: skip
+        self._absent = absent
 
     def _keep_only(self, kept):
         dropped = {version: model for version, model in self._loaded.items() if version not in kept}
@@ -127,7 +143,9 @@ class ServedModel:
         try:
             model = self._load(self.config.name, version, path)
         except Exception as error:  # loading can fail in any way that the files can be broken
-            message = " ".join(str(error).split())[:300] or type(error).__name__
+            message = textwrap.shorten(useful_part(str(error)), 300, placeholder=" ...") or type(error).__name__
+            if str(path) not in message:
+                message = f"{path}: {message}"
             self._failed[version] = seen
             self._set_status(VersionStatus(version, "END", Code.UNKNOWN, message))
             logger.error(

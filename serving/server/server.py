@@ -3,6 +3,7 @@
 import ipaddress
 import pathlib
 import threading
+import time
 from concurrent import futures
 
 import grpc
@@ -93,11 +94,13 @@ class Server:
         self._threads = min(max(_THREADS, 2 * batching.max_batch_size), _MOST_THREADS) if batching else _THREADS
         self._grpc_server = None
         self._health = None
-        self._drain = DrainInterceptor()
+        self._drain = DrainInterceptor(self.metrics)
         self._rest_server = None
         self._rest_service = None
         self._rest_socket = None
         self._rest_thread = None
+        self._pool = None
+        self._ssl_context = None
 
     @property
     def version(self):
@@ -108,10 +111,13 @@ class Server:
         """Takes the ports, loads the models and begins to answer.
 
         Raises:
-            InputError: if a port is in use or the address unknown, or for the reasons of `ModelStore.start`.
+            InputError: if a port is in use or the address unknown, TLS's key or a certificate cannot be used, or for
+                the reasons of `ModelStore.start`.
         """
         if self.grpc_port == self.rest_port != 0:
             raise InputError(f"gRPC and REST were both given port {self.grpc_port}; expected two different ports")
+        if self._tls:
+            self._ssl_context = self._tls.ssl_context()  # first: it says what is wrong, gRPC only that it did not bind
         try:
             # Ports first: they fail at once, a model may take long to load. Nobody is answered before it is there.
             self._bind_rest()
@@ -130,21 +136,27 @@ class Server:
         Args:
             grace: float, seconds after which requests under way are cut off.
         """
+        end = time.monotonic() + grace
+
+        def left():
+            return max(end - time.monotonic(), 0.0)
+
         if self._health is not None:
             self._health.end()
         if self._rest_thread is not None:
-            self._rest_server.config.timeout_graceful_shutdown = grace
+            self._drain.drain(grace)  # gRPC is up where REST is
+            self._rest_server.config.timeout_graceful_shutdown = left()
             self._rest_server.should_exit = True
-            self._drain.drain(self.metrics.grpc_under_way, grace)  # gRPC is up where REST is
-        grpc_stopped = self._grpc_server.stop(grace) if self._grpc_server else None
+        grpc_stopped = self._grpc_server.stop(left()) if self._grpc_server else None
         if self._rest_thread is not None:
-            self._rest_thread.join()
+            self._rest_thread.join(left() + 1)
             self._rest_thread = None
             self._rest_service.close()
         if self._rest_socket is not None:
             self._rest_socket.close()
         if grpc_stopped is not None:
-            grpc_stopped.wait()
+            grpc_stopped.wait(left() + 1)
+            self._pool.shutdown(wait=False, cancel_futures=True)
         self.store.stop()
 
     def __enter__(self):
@@ -174,11 +186,11 @@ class Server:
             ("grpc.max_receive_message_length", self._limits.message_bytes),
             ("grpc.max_send_message_length", -1),
         ]
-        pool = futures.ThreadPoolExecutor(self._threads, thread_name_prefix="grpc")
+        self._pool = futures.ThreadPoolExecutor(self._threads, thread_name_prefix="grpc")
         self._grpc_server = server = grpc.server(
-            pool,
+            self._pool,
             options=options,
-            interceptors=[self._drain, *([TokenInterceptor(self._token)] if self._token else [])],
+            interceptors=[self._drain, *([TokenInterceptor(self._token, self.metrics)] if self._token else [])],
             maximum_concurrent_rpcs=self._limits.concurrent_requests,
         )
         service = PredictionService(self.store, self._limits, self.metrics)
@@ -194,19 +206,19 @@ class Server:
                 self.grpc_port = server.add_secure_port(address, self._tls.grpc_credentials())
             else:
                 self.grpc_port = server.add_insecure_port(address)
-        except RuntimeError as error:  # taken between the trial and this, or a key that does not fit
+        except RuntimeError as error:  # taken between the trial and this
             raise InputError(f"cannot listen on {address} for gRPC: choose another with --port") from error
 
     def _start_rest(self):
         self._rest_service = RestService(
-            self.store, self._limits, self.metrics, self._threads, self._token, self._metrics_path
+            self.store, self._limits, self.metrics, self._drain, self._threads, self._token, self._metrics_path
         )
         config = uvicorn.Config(
             self._rest_service.app(), log_config=None, access_log=False, lifespan="off", ws="none", server_header=False
         )
         if self._tls:
             config.load()
-            config.ssl = self._tls.ssl_context()  # uvicorn itself takes names of files only
+            config.ssl = self._ssl_context  # uvicorn itself takes names of files only
         self._rest_server = uvicorn.Server(config)
         self._rest_thread = threading.Thread(
             target=self._rest_server.run, kwargs={"sockets": [self._rest_socket]}, name="rest", daemon=True

@@ -48,10 +48,12 @@ class TLS:
                 file = pathlib.Path(folder, "server.pem")
                 file.touch(0o600)
                 file.write_text(f"{self.key}\n{self.certificate}\n")
-                context.load_cert_chain(file)
+                context.load_cert_chain(file, password="")  # of an encrypted key it would ask at the terminal
             if self.verify_clients:
                 context.load_verify_locations(cadata=self.client_ca)
                 context.verify_mode = ssl.CERT_REQUIRED
-        except ssl.SSLError as error:
-            raise InputError(f"TLS: the key or a certificate cannot be used ({error.reason or error})") from error
+        except (ssl.SSLError, ValueError) as error:
+            raise InputError(
+                f"TLS: the key or a certificate cannot be used ({getattr(error, 'reason', None) or error})"
+            ) from error
         return context

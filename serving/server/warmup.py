@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.server import examples, predict
+from serving.server.errors import ServingError, useful_part
 from serving.server.tensor_proto import array_from_proto
 
 logger = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ def warm_up(model, path, metrics=None):
         metrics: optional `metrics.Metrics`.
 
     Raises:
-        ValueError: the file is broken, too long, or holds a kind of request that a server does not replay.
-        ServingError: the model cannot answer a request: the version is broken.
+        ValueError: the file is broken, too long, or holds a kind of request that a server does not replay; or the
+            model cannot answer a request: the version is broken. The message names the file.
     """
     file = path / WARMUP_FILE
     if not file.is_file():
@@ -43,6 +44,8 @@ def warm_up(model, path, metrics=None):
                 raise ValueError(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {file}")
             _replay(model, record, file)
         ok = True
+    except ServingError as error:
+        raise ValueError(f"{file}: request {count} is answered with {error.code.name}: {error.message}") from error
     finally:
         if metrics is not None:
             metrics.warmup(path, ok, count, time.perf_counter() - began)
@@ -54,7 +57,8 @@ def _records(file):
         for record in tf.data.TFRecordDataset(str(file)):
             yield record.numpy()
     except tf.errors.DataLossError as error:
-        raise ValueError(f"{error.message}. Please verify your warmup data is in TFRecord format.") from error
+        reason = useful_part(error.message)
+        raise ValueError(f"{file}: {reason}. Please verify your warmup data is in TFRecord format.") from error
 
 
 def _replay(model, record, file):
@@ -77,4 +81,4 @@ def _replay(model, record, file):
     elif kind == "multi_inference_log":
         examples.multi_inference(model, log.multi_inference_log.request)
     elif kind is not None:
-        raise ValueError(f"Unsupported log_type for warmup: {kind}")
+        raise ValueError(f"Unsupported log_type for warmup: {kind} at {file}")

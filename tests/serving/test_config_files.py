@@ -84,6 +84,11 @@ def test_monitoring(file):
             "Model a requests unsupported platform onnx",
         ),
         (read_models, "model_config_list {}", "lists no model"),
+        (
+            read_models,
+            "model_config_list { config { name: '' base_path: '/a' model_platform: 'tensorflow' } }",
+            "Expected every model in config list to have a name; entry 1 has none",
+        ),
         (read_models, "models {}", 'no field named "models"'),
         (read_models, "", "only ModelConfigList is currently supported"),
         (read_batching_parameters, "max_batch_size: 3", "expected BatchingParameters in protobuf's text form"),

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import time
 import urllib.request
 
@@ -13,7 +14,7 @@ from serving_testing import grpc_request, png, push, rest, until
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from serving.server.errors import Code
-from serving.server.logs import JsonFormatter, log_request
+from serving.server.logs import JsonFormatter, log_request, log_to_terminal
 from serving.server.server import Server
 
 PATH = "/monitoring/prometheus/metrics"
@@ -92,6 +93,18 @@ def test_reflection(server):
         (answer,) = stub.ServerReflectionInfo(iter([request]), timeout=20)
     names = {service.name for service in answer.list_services_response.service}
     assert {"tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "grpc.health.v1.Health"} <= names
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_http_servers_own_lines_are_in_the_same_form(server, capsys, as_json):
+    with log_to_terminal(as_json), socket.create_connection(("127.0.0.1", server.rest_port), timeout=20) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        assert b"400" in connection.recv(1000)
+    (line,) = capsys.readouterr().err.splitlines()
+    if as_json:
+        assert json.loads(line)["message"] == "Invalid HTTP request received."
+    else:
+        assert "WARNING Invalid HTTP request received." in line
 
 
 def test_log_lines_are_json_without_the_picture(caplog):

@@ -81,19 +81,37 @@ def test_broken_version_is_refused_once_and_tried_again_when_its_files_change(ba
     assert store.get(FER).version == 2
 
 
-@pytest.mark.parametrize("damage", ["truncated graph", "no variables"])
-def test_half_written_version_is_refused(base_path, exports, damage):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("truncated graph", "2/saved_model.pb: is cut off or no SavedModel"),
+        ("no graph", "2/saved_model.pb: cannot be read (No such file or directory)"),
+        ("no variables", "2/variables/variables.index: is missing"),
+        ("truncated variables", "2: the graph or its variables are broken ("),
+    ],
+)
+def test_half_written_version_is_refused(base_path, exports, damage, message):
     store = make_store(base_path)
     store.poll()
     push(exports[-1], base_path, 2)
     graph = base_path / "2" / "saved_model.pb"
     if damage == "truncated graph":
         graph.write_bytes(graph.read_bytes()[: graph.stat().st_size // 2])
-    else:
+    elif damage == "no graph":
+        graph.unlink()
+    elif damage == "no variables":
         for file in (base_path / "2" / "variables").iterdir():
             file.unlink()
+    else:
+        (data,) = (base_path / "2" / "variables").glob("*.data*")
+        data.write_bytes(data.read_bytes()[:3])
     store.poll()
     assert store.get(FER).version == 1
+    told = next(status.message for status in store.status(FER) if status.version == 2)
+    assert told.startswith(f"{base_path}/{message}")
+    assert len(told) <= 300
+    for noise in ("{{", "[Op:", "experimental_io_device", "\n"):
+        assert noise not in told
 
 
 def test_start_falls_back_to_the_newest_that_loads(base_path):
@@ -122,6 +140,8 @@ def test_start_names_what_is_wrong_with_the_base_path(tmp_path):
     with pytest.raises(InputError, match="holds no version of fer, expected a directory named by a number"):
         make_store(tmp_path).start()
     (tmp_path / "3").mkdir()
+    with pytest.raises(InputError, match="holds versions 3 of fer, none of those that its policy names: 8, 9"):
+        make_store(tmp_path, VersionPolicy(None, (8, 9))).start()
     with pytest.raises(InputError, match="no version of fer could be loaded, 3: "):
         make_store(tmp_path).start()
 
@@ -153,6 +173,23 @@ def test_old_version_is_drained_before_it_ends(base_path, exports):
         assert states(store) == {2: "AVAILABLE", 1: "UNLOADING"}
         assert predict(old, {"image": np.array([png(250)], object)})["label"].tolist() == [b"anger"]
     assert states(store) == {2: "AVAILABLE", 1: "END"}
+
+
+def test_specific_versions_are_served_and_no_others(base_path, caplog):
+    """As in TensorFlow Serving's sources/storage_path/file_system_storage_path_source.cc."""
+    store = make_store(base_path)
+    store.poll()
+    for versions in ((99,), (99,), (98, 99), (1, 99)):
+        store.reload([ModelConfig("fer", base_path, VersionPolicy(None, versions))])
+        store.poll()
+        assert store.versions() == {"fer": [1] if 1 in versions else []}
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [line.split(",")[0] for line in warnings] == [f"Version {version} of servable fer" for version in (99, 98)]
+    assert all("not found in the file system" in line for line in warnings)
+    # Where there is nothing at all, what is served stays.
+    base_path.rename(base_path.with_name("gone"))
+    store.reload([ModelConfig("fer", base_path, VersionPolicy(None, (99,)))])
+    assert store.versions() == {"fer": [1]}
 
 
 def test_labels(base_path, exports):
@@ -219,12 +256,20 @@ def test_warmup_is_replayed_and_a_version_that_fails_it_is_refused(base_path, ex
     push(exports[-1], base_path, 3)
     (base_path / "3" / WARMUP_FILE).parent.mkdir()
     (base_path / "3" / WARMUP_FILE).write_bytes(b"no record" * 9)
+    push(exports[-1], base_path, 4)
+    write_warmup(base_path / "4", good, good)
+    (base_path / "4" / WARMUP_FILE).write_bytes((base_path / "4" / WARMUP_FILE).read_bytes()[:-10])
     store = make_store(base_path, load=load_warm)
     store.poll()
     assert store.get(FER).version == 1
     reasons = {status.version: status.message for status in store.status(FER)}
     assert "Unknown image file format" in reasons[2]
-    assert "verify your warmup data is in TFRecord format" in reasons[3]
+    for version in (3, 4):
+        assert "verify your warmup data is in TFRecord format" in reasons[version]
+    for version in (2, 3, 4):
+        assert reasons[version].startswith(str(base_path / str(version) / WARMUP_FILE))
+        assert "{{" not in reasons[version]
+        assert "[Op:" not in reasons[version]
 
 
 def test_warmup_files_are_written_as_servers_read_them(base_path, exports):

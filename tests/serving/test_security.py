@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import logging
 import shutil
 import ssl
 import subprocess
@@ -78,7 +79,8 @@ def test_tls(certificates, base_path):
         with Client(address, ca=ca) as client:
             assert client.predict([png(250)])[0]["label"] == "anger"
         assert rest_status(server, ssl.create_default_context(cafile=ca)) == 200
-        with Client(address, timeout=2) as client, pytest.raises(RequestError):  # not encrypted
+        either = "no server answers there.* or one does, but with TLS"
+        with Client(address, timeout=2) as client, pytest.raises(RequestError, match=either):  # not encrypted
             client.predict([png(250)])
         with Client(address, tls=True, timeout=2) as client, pytest.raises(RequestError):  # signed by nobody known
             client.predict([png(250)])
@@ -91,7 +93,8 @@ def test_mutual_tls(certificates, base_path):
         address = f"127.0.0.1:{server.grpc_port}"
         with Client(address, ca=ca, **own) as client:
             assert client.predict([png(250)])[0]["label"] == "anger"
-        with Client(address, ca=ca, timeout=2) as client, pytest.raises(RequestError):
+        either = "TLS handshake failed|or one does, but with TLS"
+        with Client(address, ca=ca, timeout=2) as client, pytest.raises(RequestError, match=either):
             client.predict([png(250)])
         context = ssl.create_default_context(cafile=ca)
         with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -103,11 +106,27 @@ def test_mutual_tls(certificates, base_path):
 def test_a_key_that_does_not_fit(certificates, base_path):
     tls = read_tls(ssl_config(certificates, verify=False))
     wrong = type(tls)((certificates / "client.key").read_text(), tls.certificate)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="TLS: the key or a certificate cannot be used"):
         Server(base_path, grpc_port=0, rest_port=0, tls=wrong).start()
+    message = SSLConfigMessage(server_key=wrong.key, server_cert=wrong.certificate)
+    file = certificates / "wrong.config"
+    file.write_text(text_format.MessageToString(message))
+    with pytest.raises(InputError, match=r"wrong\.config: TLS: the key or a certificate cannot be used"):
+        read_tls(file)
 
 
-def test_token(base_path):
+def test_certificates_of_a_client_that_cannot_be_used(certificates, tmp_path):
+    junk = tmp_path / "junk.pem"
+    junk.write_text("no certificate")
+    with pytest.raises(InputError, match=r"junk\.pem: holds no certificate that can be used, expected a PEM file"):
+        Client("127.0.0.1:1", ca=junk)
+    for certificate in (junk, certificates / "server.pem"):
+        with pytest.raises(InputError, match=rf"{certificate.name} and .*client\.key: cannot be used together"):
+            Client("127.0.0.1:1", certificate=certificate, key=certificates / "client.key")
+
+
+def test_token(base_path, caplog):
+    caplog.set_level(logging.INFO, "serving.requests")
     with Server(base_path, grpc_port=0, rest_port=0, token=TOKEN, metrics_path="/metrics") as server:
         address = f"127.0.0.1:{server.grpc_port}"
         with Client(address, token=TOKEN) as client:
@@ -120,6 +139,10 @@ def test_token(base_path):
         for path in ("/v1/models/fer", "/metrics"):
             assert rest(server, path)[0] == 401
             assert rest(server, path, headers={"Authorization": f"Basic {TOKEN}"})[0] == 401
+        refused = {"model_name": "", "status": "UNAUTHENTICATED"}
+        assert server.metrics.registry.get_sample_value(":tensorflow:serving:request_count_total", refused) == 6
+        lines = [record.getMessage() for record in caplog.records if "UNAUTHENTICATED" in record.getMessage()]
+        assert sorted(line.partition(" of")[0] for line in lines) == 2 * ["GRPC Predict"] + 4 * ["REST GET"]
         # A probe of Kubernetes shows no token.
         with grpc.insecure_channel(address) as channel:
             check = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)

@@ -1,11 +1,16 @@
 """The server as clients see it, over gRPC and REST."""
 
 import base64
+import gzip
 import http.client
+import json
+import logging
 import math
+import re
 import socket
 import threading
 import time
+import tracemalloc
 
 import grpc
 import numpy as np
@@ -20,7 +25,12 @@ from tensorflow_serving.apis import (
 )
 
 from fer_keras.errors import InputError
+from serving.server.errors import Code, ServingError
 from serving.server.limits import Limits
+from serving.server.loaded_model import load_model
+from serving.server.logs import JsonFormatter
+from serving.server.predict import predict
+from serving.server.request_body import uncompress
 from serving.server.server import Server
 
 PREDICT = "/v1/models/fer:predict"
@@ -251,6 +261,8 @@ ONE = [b64(png(1))]
         ("/v1/models/dog:predict", {"instances": ONE}, 404, "Servable not found for request: Latest(dog)"),
         ("/v1/models/fer/versions/5:predict", {"instances": ONE}, 404, "Specific(fer, 5)"),
         (f"/v1/models/fer/versions/{2**63}:predict", {"instances": ONE}, 400, "Failed to convert version"),
+        (f"/v1/models/fer/versions/{'9' * 5000}:predict", {"instances": ONE}, 400, "to numeric."),
+        (f"/v1/models/fer/versions/{'0' * 5000}5:predict", {"instances": ONE}, 404, "Specific(fer, 5)"),
         (
             "/v1/models/fer/labels/canary:predict",
             {"instances": ONE},
@@ -294,6 +306,10 @@ ONE = [b64(png(1))]
         (PREDICT, b"[1]", 400, "Is not object"),
         (PREDICT, b'{"instances": [' + b"[]," * 2_000_000 + b"1]}", 400, "more than 2000000 lists and objects"),
         (PREDICT, b"\xff\xfe\xfd", 400, "JSON Parse error: "),
+        (PREDICT, json.dumps({"instances": ONE}).encode("utf-8-sig"), 400, "JSON Parse error: "),
+        (PREDICT, json.dumps({"instances": ONE}).encode("utf-16"), 400, "JSON Parse error: "),
+        (PREDICT, json.dumps({"instances": ONE}).encode("utf-16-le"), 400, "JSON Parse error: "),
+        (PREDICT, json.dumps({"instances": ONE}).encode("utf-32-be"), 400, "JSON Parse error: "),
         (PREDICT, b'{"instances": ' + b"9" * 5000 + b"}", 400, ""),
         (PREDICT, b'{"instances": ' + b"[" * 100_000, 400, "JSON Parse error: "),
         (PREDICT, b'{"inputs": ' + b"[" * 500 + b"]" * 500 + b"}", 400, ""),
@@ -311,6 +327,85 @@ def test_rest_errors(server, path, body, status, message):
     assert message in answer["error"]
     for trace in ("{{node", "Graph execution error", "Traceback", "[Op:"):
         assert trace not in answer["error"]
+
+
+GZIP = {"Content-Encoding": "gzip"}
+
+
+def test_rest_takes_gzip(server):
+    body = json.dumps({"instances": ONE}).encode()
+    assert rest(server, PREDICT, gzip.compress(body), GZIP) == rest(server, PREDICT, body)
+    for broken in (body, gzip.compress(body)[:-1], gzip.compress(body) + b"more", b""):
+        status, answer = rest(server, PREDICT, broken, GZIP)
+        assert (status, answer) == (400, {"error": "Failed to uncompress the gzipped body"})
+
+
+def test_a_bomb_is_refused_without_being_uncompressed():
+    body = gzip.compress(b" " * 10_000_000)
+    assert uncompress(body, 10_000_000) == b" " * 10_000_000
+    tracemalloc.start()
+    with pytest.raises(ServingError, match="larger than 1000 bytes when uncompressed"):
+        uncompress(body, 1000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1_000_000
+
+
+@pytest.mark.parametrize("rest_of_it", [b"", b"zz\r\n"])
+def test_a_client_that_breaks_off_is_no_fault_of_the_server(base_path, caplog, rest_of_it):
+    caplog.set_level(logging.INFO, "serving.requests")
+    with Server(base_path, grpc_port=0, rest_port=0) as server:
+        with socket.create_connection(("127.0.0.1", server.rest_port), timeout=20) as connection:
+            connection.sendall(
+                f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + rest_of_it
+            )
+        counted = {"model_name": "fer", "status": "CANCELLED"}
+        until(lambda: server.metrics.registry.get_sample_value(":tensorflow:serving:request_count_total", counted) == 1)
+    assert not [record for record in caplog.records if record.exc_info]
+    assert "REST predict of fer: CANCELLED" in caplog.text
+
+
+def test_the_log_says_why_a_request_is_refused_and_nothing_of_the_picture(server, stub, caplog):
+    caplog.set_level(logging.INFO, "serving.requests")
+    picture = b64(png(1))
+    for path, body in (
+        ("/v1/models/fer:regress", {"instances": [picture]}),
+        ("/v1/models/fer:classify", {"examples": [{picture["b64"]: None}]}),
+        (PREDICT, {"signature_name": 1, "instances": [picture]}),
+        (PREDICT, {"signature_name": picture["b64"], "instances": [picture]}),
+        (PREDICT, {"signature_name": "serve_tensor", "instances": [picture]}),
+        (PREDICT, {"instances": [{picture["b64"]: picture}]}),
+        (PREDICT, {"inputs": {picture["b64"]: picture}}),
+        (PREDICT, {"inputs": picture, "instances": [picture]}),
+        (f"/v1/models/fer/labels/{picture['b64'].replace('/', '')}:predict", {"instances": [picture]}),
+    ):
+        status, answer = rest(server, path, body)
+        assert status in (400, 404), answer
+    with pytest.raises(grpc.RpcError, match="Could not parse example input, value: ") as caught:
+        stub.Predict(grpc_request({"inputs": [b"iVBORw" + png(1)]}, "serve_examples"), timeout=20)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    lines = [record.getMessage() for record in caplog.records] + [JsonFormatter().format(one) for one in caplog.records]
+    assert len(lines) == 20
+    for line in lines:
+        assert "iVBORw" not in line
+    assert re.search(r"REST regress of fer: INVALID_ARGUMENT in [\d.]+ ms \(When method is classify, key", lines[0])
+    assert "Error: Type: Object is not of expected type: float)" in lines[4]
+
+
+def test_an_empty_batch_is_named_where_the_model_cannot_use_it(stub, exports, base_path):
+    outputs = stub.Predict(grpc_request({"x": np.zeros(0, np.float32)}, "single"), timeout=20).outputs
+    assert tf.make_ndarray(outputs["y"]).shape == (0,)
+    model = load_model("fer", 1, base_path / "1")
+
+    def fails(**tensors):
+        tf.reshape(tensors["x"], [1])
+
+    model.functions["single"] = fails
+    with pytest.raises(ServingError, match=r"Input x has shape \[0\]: the model cannot use it") as caught:
+        predict(model, {"x": np.zeros(0, np.float32)}, "single")
+    assert caught.value.code == Code.INVALID_ARGUMENT
+    with pytest.raises(ServingError, match="Input to reshape"):
+        predict(model, {"x": np.zeros(2, np.float32)}, "single")
 
 
 def test_rest_answers_without_delay_on_one_connection(server):

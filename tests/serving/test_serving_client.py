@@ -1,4 +1,5 @@
 import asyncio
+import pathlib
 import socket
 import threading
 import time
@@ -41,6 +42,19 @@ def test_no_server_there():
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with Client(address) as client, pytest.raises(RequestError, match="no server answers there, start one with"):
         client.predict([png(1)])
+
+
+def test_one_picture_is_no_list_of_them():
+    with Client("127.0.0.1:1") as client:
+        for single in ("face.png", pathlib.Path("face.png"), png(1)):
+            for ask in (client.predict, client.predict_clip):
+                with pytest.raises(InputError, match="received a single picture; expected a list"):
+                    ask(single)
+
+
+def test_version_and_label_exclude_each_other():
+    with pytest.raises(InputError, match="version 1 and label x: expected one of them"):
+        Client("127.0.0.1:1", version=1, version_label="x")
 
 
 def test_deadline():
