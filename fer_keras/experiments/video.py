@@ -35,16 +35,17 @@ from fer_keras.training.video import VideoConfig, peak_faces
 EPOCHS, ENCODER_EPOCHS, TUNE_EPOCHS = 40, 20, 8
 QUICK = {"epochs": 5, "encoder_epochs": 3, "tune_epochs": 1}
 
+_PAPER = {"scaled_attention": False}
 VARIANTS = {
-    "attention": ("IRNN, attention", {}),
+    "attention": ("IRNN, attention", _PAPER),
     "scaled_attention": ("IRNN, scaled attention", {"scaled_attention": True}),
     "last": ("IRNN, last state", {"pooling": "last"}),
     "mean": ("IRNN, mean of states", {"pooling": "mean"}),
-    "lstm": ("LSTM, attention", {"recurrence": "lstm"}),
-    "gru": ("GRU, attention", {"recurrence": "gru"}),
-    "frame_attention": ("no recurrence, attention", {"recurrence": "none"}),
+    "lstm": ("LSTM, attention", {"recurrence": "lstm", **_PAPER}),
+    "gru": ("GRU, attention", {"recurrence": "gru", **_PAPER}),
+    "frame_attention": ("no recurrence, attention", {"recurrence": "none", **_PAPER}),
     "frame_average": ("no recurrence, mean of features", {"recurrence": "none", "pooling": "mean"}),
-    "fine_tuned": ("IRNN, attention, everything fine-tuned (one seed)", {}),
+    "fine_tuned": ("IRNN, attention, everything fine-tuned (one seed)", _PAPER),
 }
 """Name of a variant to what the reader sees and how its `VideoConfig` differs; the first is the paper's."""
 

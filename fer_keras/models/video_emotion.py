@@ -35,7 +35,8 @@ class VideoEmotion(JointSupervision):
         metric_loss: see `JointSupervision`.
         metric_weight: see `JointSupervision`.
         head: see `JointSupervision`.
-        scaled_attention: bool, whether attention's scores are scaled, see `AttentionPooling`; the paper's are not.
+        scaled_attention: bool, whether attention's scores are scaled, see `AttentionPooling`. The paper's are not: on
+            few clips all weight can then stay on the first frame (docs/decisions/0007-scaled-attention.md).
         **kwargs: passed to `keras.Model`.
 
     Call arguments:
@@ -75,7 +76,7 @@ class VideoEmotion(JointSupervision):
         metric_loss=None,
         metric_weight=0.01,
         head=None,
-        scaled_attention=False,
+        scaled_attention=True,
         **kwargs,
     ):
         for name, value, known in (("recurrence", recurrence, RECURRENCES), ("pooling", pooling, POOLINGS)):
@@ -284,6 +285,7 @@ class VideoEmotion(JointSupervision):
     @classmethod
     def from_config(cls, config):
         """Makes the model from `get_config`'s result."""
+        config = {"scaled_attention": False, **config}  # models saved before there was a choice
         return super().from_config({**config, "encoder": keras.saving.deserialize_keras_object(config["encoder"])})
 
 

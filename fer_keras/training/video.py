@@ -63,7 +63,7 @@ class VideoConfig:
     sampling: str = "uniform"
     recurrence: str = "irnn"
     pooling: str = "attention"
-    scaled_attention: bool = False
+    scaled_attention: bool = True
     units: int = 128
     dropout: float = 0.3
     metric_weight: float = 0.0

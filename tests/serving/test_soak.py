@@ -85,6 +85,8 @@ class RestClient:
         self.connection.request("POST", "/v1/models/fer:predict", self.body)
         response = self.connection.getresponse()
         answer = json.loads(response.read())
+        if response.status == 503:
+            raise ConnectionError(answer)
         assert response.status == 200, answer
         return None, answer["predictions"][0]["label"]
 
@@ -205,5 +207,7 @@ def test_sigterm_under_load(serving):
 def answered(serving):
     """Requests that the server says it has worked on; none may have failed."""
     events = [one for one in serving.events() if one.get("event") == "request"]
-    assert {one["code"] for one in events} == {"OK"}
-    return len(events)
+    codes = collections.Counter((one["code"], one.get("error", "")) for one in events)
+    accepted = codes.pop(("OK", ""), 0)
+    assert set(codes) <= {("UNAVAILABLE", "The server is shutting down")}  # refused, not accepted
+    return accepted
