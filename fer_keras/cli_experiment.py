@@ -190,9 +190,11 @@ def occlusion(
     out: OutOption = Path("runs/occlusion"),
     labels: LabelsOption = None,
     where: WhereOption = None,
-    folds: Annotated[int, typer.Option(min=2, help="Subject-wise folds; the first is tested on.")] = 5,
-    seeds: SeedsOption = 3,
-    steps: Annotated[int | None, typer.Option(min=2, help="Steps of a restorer's training [1200].")] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Subject-wise folds; the first is tested on [5; --quick 2].")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds, from 0 [3; --quick 1].")] = None,
+    steps: Annotated[int | None, typer.Option(min=2, help="Steps of a restorer's training [1200; --quick 12].")] = None,
     config_file: Annotated[
         Path | None, typer.Option("--config", help="Configuration of the restorers as JSON, without their epochs.")
     ] = None,

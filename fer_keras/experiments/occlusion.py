@@ -43,9 +43,12 @@ RESTORERS = {
 }
 """Name of a restorer to what the reader sees and its discriminators; the first is the paper's."""
 
-STEPS, WARM_UP, EPOCHS, COPIES = 1200, 0.5, 24, 3
-"""Steps of a restorer and the share of them without discriminators, epochs of a recogniser, occluded copies of a face
-for the one that is trained with occluders."""
+FOLDS, SEEDS, STEPS, WARM_UP, EPOCHS, COPIES = 5, 3, 1200, 0.5, 24, 3
+"""Folds, seeds, steps of a restorer and the share of them without discriminators, epochs of a recogniser, occluded
+copies of a face for the one that is trained with occluders."""
+
+HEADLINE = (0.2, 0.3)
+"""Least and greatest share of the face that is covered in what the report begins with."""
 
 QUICK = {"folds": 2, "seeds": 1, "steps": 12, "epochs": 1, "areas": (0.2,), "restorers": ("dual", "reconstruction")}
 
@@ -99,24 +102,24 @@ def run_restorer(job, report):
 
 
 def run_occlusion_experiment(
-    corpus, data, out, folds=5, seeds=3, steps=None, quick=False, restorer=RESTORER, pretrained=PRETRAINED, also=(),
-    protocol="occluders", real=None, real_where=None, labels=None, where=None, strict=False, resume=False,
+    corpus, data, out, folds=None, seeds=None, steps=None, quick=False, restorer=RESTORER, pretrained=PRETRAINED,
+    also=(), protocol="occluders", real=None, real_where=None, labels=None, where=None, strict=False, resume=False,
     workers=None, on_progress=None, command="",
 ):  # fmt: skip
     """Trains recognisers and restorers on all subject-wise folds but the first, and tests them on that one.
 
     The folder gets `run.json`, `records/`, `seed-s/<network>/` with every trained network, each of which is finished,
-    or goes on from its last checkpoint, on its own; `answers.npz`, what came of every occluded face; and
-    `results.json`.
+    or goes on from its last checkpoint, on its own, and beside them `measured.npz`, what came of them; `answers.npz`,
+    what came of every occluded face; and `results.json`.
 
     Args:
         corpus: one of `fer_keras.corpora.CORPORA`.
         data: its folder.
         out: folder of the experiment.
-        folds: int, number of subject-wise folds, by the published rule; the first is tested on.
-        seeds: int, how many seeds, from 0, of networks and occluders.
+        folds: int, number of subject-wise folds, by the published rule, 5 by default; the first is tested on.
+        seeds: int, how many seeds, from 0, of networks and occluders; 3 by default.
         steps: int, of a restorer's training; 1,200 by default. Half of them are without discriminators.
-        quick: bool, one seed, two restorers and a few steps, to see everything run.
+        quick: bool, two restorers and one area; by default two folds, one seed and a few steps; to see everything run.
         restorer: `RestorationConfig` without regard to the fields `FIXED`: faces are of 48×48 grey pixels, epochs
             follow from `steps`, and the recogniser of the same seed is the feature model.
         pretrained: preset that recognisers start from; `""` for random weights.
@@ -150,7 +153,8 @@ def run_occlusion_experiment(
     names = tuple(RESTORERS)
     epochs, areas = EPOCHS, AREAS
     if quick:
-        folds, seeds, epochs, areas, names = (QUICK[key] for key in ("folds", "seeds", "epochs", "areas", "restorers"))
+        epochs, areas, names = (QUICK[key] for key in ("epochs", "areas", "restorers"))
+    folds, seeds = folds or (QUICK["folds"] if quick else FOLDS), seeds or (QUICK["seeds"] if quick else SEEDS)
     steps = steps or (QUICK["steps"] if quick else STEPS)
     if pretrained:
         load_preset(pretrained)  # a wrong one is noticed before anything is drawn, prepared or claimed
@@ -192,7 +196,8 @@ def run_occlusion_experiment(
     parts = []
     for seed in range(seeds):
         progress.update("measuring", seed, seeds)
-        parts.append(_measure(test, folders[seed], conditions(test, protocol, restorer, areas, seed), seed))
+        occlude = functools.partial(conditions, test, protocol, restorer, areas, seed)
+        parts.append(_measure_once(test, folders[seed], occlude, seed))
     progress.update("measuring", seeds, seeds)
     table = _join([part["table"] for part in parts])
     aside = out / ".answers.npz"
@@ -214,11 +219,14 @@ def run_occlusion_experiment(
         "command": command,
         "versions": versions(),
         "cores": os.cpu_count(),
+        "areas": list(areas),
         "approaches": _approaches(names),
         "clean": _join_clean([part["clean"] for part in parts], test.subjects),
         "groups": _groups(table, areas),
         "training": [_training(job) for job in restorers],
-        "diversity": {name: [part["diversity"][name] for part in parts if name in part["diversity"]] for name in names},
+        "diversity": {
+            name: [part["diversity"][name] for part in parts if name in part.get("diversity", ())] for name in names
+        },
         "changed_outside": max(part["changed_outside"] for part in parts),
         "recognizer_seconds": sum(
             load_fold(folder / name, 0)["seconds"] for folder in folders for name in ("recognizer", "augmented")
@@ -340,6 +348,36 @@ def conditions(test, protocol, restorer, areas=AREAS, seed=0):
     return every_part(test) if protocol == "parts" else every_occlusion(test, restorer.occluders, areas, seed)
 
 
+def _measure_once(test, folder, occlude, seed):
+    """`_measure`, unless its answer is on disk: a run that is stopped later on need not do it again."""
+    file = folder / "measured.npz"
+    if not file.exists():
+        aside = folder / f".{file.name}"
+        np.savez(aside, **_flat(_measure(test, folder, occlude(), seed)))
+        aside.replace(file)
+    with np.load(file) as held:
+        return _nested(held)
+
+
+def _flat(parts, above=""):
+    """A dict of dicts of arrays as one dict, whose names are the paths with colons."""
+    flat = {}
+    for name, value in parts.items():
+        flat |= _flat(value, f"{above}{name}:") if isinstance(value, dict) else {above + name: value}
+    return flat
+
+
+def _nested(flat):
+    """What `_flat` was made of."""
+    parts = {}
+    for path, value in flat.items():
+        place, (*above, name) = parts, path.split(":")
+        for one in above:
+            place = place.setdefault(one, {})
+        place[name] = value if value.ndim else value.item()
+    return parts
+
+
 def _measure(test, folder, occluded, seed):
     """What comes of occluded faces of the test fold with the networks of a seed."""
     recognizer, augmented = (load_preset(folder / name / "model-of-fold-0")[0] for name in ("recognizer", "augmented"))
@@ -446,7 +484,7 @@ def _groups(table, areas):
     own_size = np.isnan(asked) | (kind == "random_block")
     groups = [("occluder", name, (kind == name) & own_size) for name in (*OCCLUDERS, *PARTS)]
     groups += [("area", f"{round(100 * area)} %", (share >= area - 0.05) & (share < area + 0.05)) for area in areas]
-    middling = (asked >= 0.2) & (asked <= 0.3)
+    middling = (asked >= HEADLINE[0]) & (asked <= HEADLINE[1])
     blocks, glasses = middling & (kind == "random_block"), middling & (kind == "sunglasses")
     groups += [("headline", "blocks", blocks), ("headline", "small_sunglasses", glasses)]
     groups += [("headline", "both", blocks | glasses)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from fer_keras.corpora.face_set import load_faces
 from fer_keras.experiments import drawings, sections, wording
-from fer_keras.experiments.occlusion import conditions
+from fer_keras.experiments.occlusion import HEADLINE, conditions
 from fer_keras.experiments.real_occlusion import WAYS, masks_by_landmarks
 from fer_keras.faces.image import encode_png
 from fer_keras.models.face_restorer import restore
@@ -19,9 +19,7 @@ from fer_keras.training.sample_grid import picture_grid, sample_grid
 _TITLES = {
     "random_block": "random block",
     "surgical_mask": "mask",
-    "blocks": "blocks of 20–30 %",
-    "small_sunglasses": "sunglasses of 20–30 %",
-    "both": "both of 20–30 %",
+    "small_sunglasses": "sunglasses",
     "eyes": "eyes black",
     "mouth": "mouth black",
     "upper_half": "upper half black",
@@ -29,6 +27,7 @@ _TITLES = {
     "left_half": "left half black",
     "right_half": "right half black",
 }
+_CANNOT_TELL = {"hinge": ("hinge", 2), "least_squares": ("least-squares", 0.25)}
 _MAGNIFIED = 2  # pixels of a grid for one of a face
 _SHOWN = 2  # faces of a kind of occluder in a grid
 
@@ -62,10 +61,12 @@ def write_occlusion_report(results, test, folder, path):
 
 
 def _lead(results):
-    people = len(results["test_subjects"])
+    people, more = len(results["test_subjects"]), results["restorer_faces"] - results["faces"]
     return (
-        f"Recognisers and restorers learnt from {wording.count(results['faces'], 'face')} of "
-        f"{wording.count(results['subjects'], 'subject')}; all figures are of "
+        f"Recognisers {'' if more else 'and restorers '}learnt from {wording.count(results['faces'], 'face')} of "
+        f"{wording.count(results['subjects'], 'subject')}"
+        + (f", restorers from these and {wording.count(more, 'face')} of other corpora" if more else "")
+        + "; all figures are of "
         f"{wording.count(results['test_faces'], 'face')} of {people} others, the first of {results['folds']} "
         f"subject-wise folds, over {wording.count(results['seeds'], 'seed')}. {len(results['label_names'])} classes."
         + (" Parts of the faces are black, as in studies on CK+; no object." if results["protocol"] == "parts" else "")
@@ -100,7 +101,7 @@ def _in_short(results):
     for way in ("given", "blind"):
         row = _first(results, way)
         if both and row["name"] in both["figures"]:
-            lines.append(f"{_title(row)}: {_share_sentence(both['figures'][row['name']]['recovered'])}")
+            lines.append(f"{_title(row)}: {_share_sentence(results, both['figures'][row['name']]['recovered'])}")
     if both:
         figures = both["figures"]
         best = max(
@@ -127,12 +128,19 @@ def _in_short(results):
     return (*notes, Bullets(tuple(lines)))
 
 
-def _share_sentence(one):
+def _middling(results, between):
+    """What the headline's occluders cover of the face, in per cent."""
+    shown = [f"{100 * area:.0f}" for area in results["areas"] if HEADLINE[0] <= area <= HEADLINE[1]]
+    return between.join(dict.fromkeys((shown[0], shown[-1]))) + " %"
+
+
+def _share_sentence(results, one):
+    covered = f"blocks and sunglasses of {_middling(results, ' to ')} of the face"
     if one["share"] is None:
-        return "no accuracy was lost that could come back, with blocks and sunglasses of 20 to 30 % of the face."
+        return f"no accuracy was lost that could come back, with {covered}."
     low = "no interval" if one["low"] is None else f"95 % interval {_points(one['low'])} to {_points(one['high'])} %"
     return (
-        f"with blocks and sunglasses of 20 to 30 % of the face, {_points(one['share'])} % of the lost accuracy "
+        f"with {covered}, {_points(one['share'])} % of the lost accuracy "
         f"({_points(one['lost'])} points) comes back ({low}, over subjects)."
     )
 
@@ -156,7 +164,7 @@ def _recovered(results):
             low, high = recovered["low"], recovered["high"]
             rows.append(
                 (
-                    _name(group),
+                    _name(results, group),
                     _title(row),
                     _points(recovered["lost"]),
                     "–" if recovered["share"] is None else _points(recovered["share"]),
@@ -178,8 +186,20 @@ def _over_seeds(shares):
     return f"{_points(np.mean(known))} ± {_points(np.std(known, ddof=1))}" if len(known) > 1 else "–"
 
 
-def _name(group):
-    return _TITLES.get(group["name"], group["name"])
+def _name(results, group):
+    title = _TITLES.get(group["name"], group["name"])
+    if group["by"] == "headline":
+        title += f" of {_middling(results, '–')}"
+    return title.replace(" %", "\u00a0%")  # else a line of a table's head holds nothing but the sign
+
+
+def _names(results, groups):
+    return (_name(results, group) for group in groups)
+
+
+def _restorer(results, name):
+    """What the reader sees of a restorer."""
+    return next(row["title"] for row in results["approaches"] if row["name"] == f"{name}_given")
 
 
 def _groups(results, by):
@@ -197,7 +217,7 @@ def _accuracy(results, by):
             )
     rows.append(("covered, % of the face", *(_points(group["share"]) for group in groups)))
     rows.append(("faces", *(group["faces"] for group in groups)))
-    return (Table(("approach", *map(_name, groups)), tuple(rows), "Accuracy, %"),)
+    return (Table(("approach", *_names(results, groups)), tuple(rows), "Accuracy, %"),)
 
 
 def _closeness(results, by):
@@ -213,7 +233,7 @@ def _closeness(results, by):
             cells = [group["figures"].get(row["name"], {}).get(score) for group in groups]
             if any(cell is not None for cell in cells):
                 rows.append((_title(row), *(wording.number(cell, digits, unit) for cell in cells)))
-        tables.append(Table(("approach", *map(_name, groups)), tuple(rows), title))
+        tables.append(Table(("approach", *_names(results, groups)), tuple(rows), title))
     return tuple(tables)
 
 
@@ -227,10 +247,10 @@ def _by_area(results):
         return {
             _title(row): {group["share"]: figure(group["figures"][row["name"]]) for group in groups}
             for row in shown
-            if all(row["name"] in group["figures"] and figure(group["figures"][row["name"]]) for group in groups)
+            if all(figure(group["figures"].get(row["name"], {})) is not None for group in groups)
         }
 
-    accuracy = series(lambda one: 100 * one["accuracy"]["mean"])
+    accuracy = series(lambda one: 100 * one["accuracy"]["mean"] if one else None)
     return (
         "All kinds of occluders together, by what they cover of the face (within the outline of its landmarks), to the "
         "nearest tenth. Kinds differ in size: a large share is of masks and scarves, a small one of blocks.",
@@ -252,9 +272,8 @@ def _open_faces(results):
             if accuracy["low"] is None
             else f"{wording.percent(accuracy['low'])}–{wording.percent(accuracy['high'])}"
         )
-        title = {"recognizer": "plain recogniser", "augmented": "recogniser trained with occluders"}.get(
-            name, f"{name}, blind"
-        )
+        known = {"recognizer": "plain recogniser", "augmented": "recogniser trained with occluders"}
+        title = known[name] if name in known else f"{_restorer(results, name)}, blind"
         passed = (
             (
                 wording.percent(one["untouched"]),
@@ -305,7 +324,7 @@ def _figure(grid, said):
 def _training(results):
     names = list(dict.fromkeys(row["name"] for row in results["training"]))
     curves = {
-        name: np.array(
+        _restorer(results, name): np.array(
             [[logs["l1_hole"] for logs in row["history"]] for row in results["training"] if row["name"] == name]
         )
         for name in names
@@ -316,7 +335,7 @@ def _training(results):
         last = [row["history"][-1] for row in runs]
         rows.append(
             (
-                name,
+                _restorer(results, name),
                 len(runs),
                 "yes" if all(row["finite"] for row in runs) else "no",
                 *(
@@ -327,13 +346,15 @@ def _training(results):
                 _range([row["seconds"] / 60 for row in runs], 1),
             )
         )
+    loss, cannot_tell = _CANNOT_TELL[results["restorer"]["adversarial_loss"]]
     return (
         f"{results['restorer_epochs']} epochs, as near to {results['steps']:,} steps of "
         f"{results['restorer']['batch_size']} faces as whole epochs come; the first {results['warm_up_epochs']} "
         "without discriminators. Restorers learnt from "
         f"{wording.count(results['restorer_faces'], 'face')}. Diversity is how much restored faces differ from each "
         "other in the hole, relative to true ones: a collapsed restorer paints the same face into every hole and comes "
-        "near 0. A discriminator's hinge loss is 2 where it cannot tell, 0 where it sees through everything.",
+        f"near 0. A discriminator's {loss} loss is {cannot_tell} where it cannot tell, 0 where it sees through "
+        "everything.",
         Gallery((drawings.draw_curves(curves, "L1 in the hole, share of white"),)),
         Table(
             (

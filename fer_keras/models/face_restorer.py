@@ -4,8 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from fer_keras.errors import InputError
 from fer_keras.layers.arguments import number, whole_number
 from fer_keras.models.restoration_generator import occlusion_mask_head, restoration_generator
+from fer_keras.models.restoration_inputs import check_shapes
 
 
 @keras.saving.register_keras_serializable("fer_keras")
@@ -38,7 +40,8 @@ class FaceRestorer(keras.Model):
         1 of shape `(batch, image_size, image_size, 1)`.
 
     Raises:
-        ValueError: an argument is out of its range, or there is neither a mask nor a head that predicts one.
+        ValueError: an argument is out of its range, faces or masks have another shape, or there is neither a mask nor a
+            head that predicts one.
 
     Example:
     >>> restorer = FaceRestorer(blind=False)
@@ -85,15 +88,12 @@ class FaceRestorer(keras.Model):
 
     def call(self, inputs, training=False):
         """Returns the restored faces and the masks of what was painted."""
-        if isinstance(inputs, dict) and "mask" in inputs:
-            faces, mask = inputs["face"], as_mask(inputs["mask"])
-        else:
-            faces = inputs["face"] if isinstance(inputs, dict) else inputs
-            if not self.blind:
-                raise ValueError(
-                    f"{self.name} has no mask head: expected a dict of `face` and `mask`. Received: {inputs}"
-                )
-            mask = self.find_mask(self.mask_head(faces, training=training))
+        given = inputs if isinstance(inputs, dict) else {"face": inputs}
+        faces, mask = given["face"], given.get("mask")
+        if mask is None and not self.blind:
+            raise ValueError(f"{self.name} has no mask head: expected a dict of `face` and `mask`. Received: no mask")
+        check_shapes(self.face_shape, face=faces, mask=mask)
+        mask = self.find_mask(self.mask_head(faces, training=training)) if mask is None else as_mask(mask)
         painted = self.generator({"face": faces, "mask": mask}, training=training)
         return {"restored": composite(faces, painted, mask), "mask": mask}
 
@@ -149,8 +149,19 @@ def restore(restorer, images, masks=None, batch_size=256):
 
     Returns:
         A pair of NumPy arrays: the restored faces, float32, and the masks of what was painted, bool.
+
+    Raises:
+        InputError: faces or masks have another shape, or a pixel is no finite number.
     """
-    inputs = images if masks is None else {"face": images, "mask": np.asarray(masks, "float32")}
+    images = np.asarray(images)
+    masks = None if masks is None else np.asarray(masks, "float32")
+    check_shapes(restorer.face_shape, face=images, mask=masks)
+    broken = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
+    if len(broken):
+        raise InputError(f"expected finite pixels 0-255; face {broken[0]} has one that is infinite or no number")
+    if not len(images):  # on which Keras's predict fails
+        return images.astype("float32"), np.zeros((*images.shape[:3], 1), bool)
+    inputs = images if masks is None else {"face": images, "mask": masks}
     answer = restorer.predict(inputs, batch_size=batch_size, verbose=0)
     return answer["restored"], answer["mask"] > 0.5
 

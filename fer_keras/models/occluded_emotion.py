@@ -2,6 +2,7 @@
 
 import keras
 
+from fer_keras.models.face_restorer import FaceRestorer
 from fer_keras.models.joint_supervision import JointSupervision
 
 
@@ -15,9 +16,9 @@ class OccludedEmotion(JointSupervision):
     `model.restorer.trainable = False` before `compile` so does the whole restorer.
 
     Args:
-        restorer: a `FaceRestorer` with a mask head, such as `RestorationGAN(...).inference_restorer`.
+        restorer: a `FaceRestorer` with a mask head, such as `RestorationGAN(...).inference_restorer`; a copy is kept.
         recognizer: a functional model from faces, or a dict of `face` and `landmarks`, to features `(batch, d)`, such
-            as `AlexNetEmotion(...).backbone`, for faces of the restorer's shape.
+            as `AlexNetEmotion(...).backbone`, for faces of the restorer's shape; no copy.
         label_names: sequence of K class names, in the order of the outputs.
         metric_loss: see `JointSupervision`.
         metric_weight: see `JointSupervision`.
@@ -31,7 +32,7 @@ class OccludedEmotion(JointSupervision):
         Logits, float32 `(batch, K)`.
 
     Raises:
-        ValueError: the restorer has no mask head, or the parts do not fit together.
+        ValueError: the restorer is none or has no mask head, or the parts do not fit together.
 
     Example:
     >>> classifier = AlexNetEmotion.from_preset("alexnet_emotion_fer2013")
@@ -40,8 +41,14 @@ class OccludedEmotion(JointSupervision):
     """
 
     def __init__(self, restorer, recognizer, label_names, metric_loss=None, metric_weight=0.01, head=None, **kwargs):
+        if not isinstance(restorer, FaceRestorer):
+            raise ValueError(
+                "`restorer` must be a FaceRestorer; of a RestorationGAN give `inference_restorer`. "
+                f"Received: {restorer}"
+            )
         if not restorer.blind:
             raise ValueError(f"`restorer` must have a mask head (blind=True). Received: {restorer}")
+        restorer = _copy(restorer)  # what is trainable is set below, which must not stop a GAN from learning
         backbone = _backbone(restorer, recognizer)
         super().__init__(backbone, label_names, metric_loss, metric_weight, head, **kwargs)
         restorer.trainable = True
@@ -60,7 +67,7 @@ class OccludedEmotion(JointSupervision):
         Returns:
             An `OccludedEmotion`, not compiled, that answers to restored faces as the classifier does.
         """
-        restorer, classifier = _copy(restorer), _copy(classifier)
+        classifier = _copy(classifier)
         supervision = (classifier.metric_loss, classifier.metric_weight, classifier.head)
         return cls(restorer, classifier.backbone, classifier.label_names, *supervision, **kwargs)
 

@@ -9,6 +9,7 @@ from fer_keras.layers.hole_window import HoleWindow
 from fer_keras.losses.adversarial import ADVERSARIAL_LOSSES
 from fer_keras.models.face_restorer import as_mask, composite
 from fer_keras.models.restoration_discriminator import restoration_discriminator
+from fer_keras.models.restoration_inputs import check_batch
 from fer_keras.models.restoration_losses import (
     feature_distance,
     has_hole,
@@ -67,7 +68,8 @@ class RestorationGAN(keras.Model):
       widened.
 
     Raises:
-        ValueError: an argument is out of its range, or the feature model does not take these faces.
+        ValueError: an argument is out of its range, the feature model does not take these faces, or `fit` or `evaluate`
+            gets something else.
 
     Example:
     >>> model = RestorationGAN(FaceRestorer())
@@ -92,6 +94,10 @@ class RestorationGAN(keras.Model):
     ):
         kwargs.setdefault("dtype", "float32")  # see FaceRestorer
         super().__init__(**kwargs)
+        if isinstance(discriminators, str):  # would be taken for its letters
+            raise ValueError(
+                f"`discriminators` must be a sequence of names, such as ('global',). Received: {discriminators!r}"
+            )
         discriminators = tuple(discriminators)
         if len(set(discriminators)) < len(discriminators) or set(discriminators) - set(DISCRIMINATORS):
             raise ValueError(
@@ -219,13 +225,30 @@ class RestorationGAN(keras.Model):
             setattr(self, f"{name}_optimizer", optimizer)
         super().compile(optimizer=self.g_optimizer, jit_compile=jit_compile, **kwargs)
 
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains, see `keras.Model.fit`."""
+        self._check(x, y)
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Measures, see `keras.Model.evaluate`."""
+        self._check(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def _check(self, x, y):
+        # Once Keras has traced a step it no longer knows the shapes of other batches.
+        if hasattr(x, "element_spec"):  # a tf.data.Dataset
+            check_batch(self.restorer.face_shape, *keras.utils.unpack_x_y_sample_weight(x.element_spec))
+        elif isinstance(x, dict) or hasattr(x, "shape"):
+            check_batch(self.restorer.face_shape, x, y)
+
     def call(self, inputs, training=False):
         """Returns the restored faces and the masks of what was painted."""
         return (self.restorer if training else self.inference_restorer)(inputs, training=training)
 
     def train_step(self, data):
         """One step of the restorer and one of each discriminator."""
-        batch = _Batch(data)
+        batch = _Batch(data, self.restorer.face_shape)
         with tf.GradientTape() as tape:
             answer = self._restore(self.restorer, batch, training=True)
             loss = self._scaled("g", self._restorer_loss(answer, batch))
@@ -242,7 +265,7 @@ class RestorationGAN(keras.Model):
 
     def test_step(self, data):
         """All losses, of the restorer that answers, with nothing learnt."""
-        batch = _Batch(data)
+        batch = _Batch(data, self.restorer.face_shape)
         answer = self._restore(self.inference_restorer, batch, training=False)
         self._restorer_loss(answer, batch)
         if self.adversarial:
@@ -400,13 +423,9 @@ class RestorationGAN(keras.Model):
 class _Batch:
     """Faces, masks and truth of a step, in float32; `occluded` is 1 for the faces with a hole."""
 
-    def __init__(self, data):
+    def __init__(self, data, face_shape):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if not isinstance(x, dict) or not {"face", "mask"} <= set(x) or y is None or sample_weight is not None:
-            raise ValueError(
-                "expected x as a dict of `face` and `mask`, y as the true faces, and no sample weights. "
-                f"Received: x={x}, y={y}, sample_weight={sample_weight}"
-            )
+        check_batch(face_shape, x, y, sample_weight)
         self.faces = ops.cast(x["face"], "float32")
         self.mask = as_mask(x["mask"])
         self.truth = ops.cast(y, "float32")

@@ -93,6 +93,8 @@ class RestorationConfig:
         if isinstance(self.augmentation, dict):  # from JSON
             object.__setattr__(self, "augmentation", AugmentationStrength(**self.augmentation))
         for name in ("discriminators", "occluders", "coverage"):
+            if isinstance(getattr(self, name), str):  # would be taken for its letters
+                raise InputError(f"{name} must be a list, received {getattr(self, name)!r}")
             object.__setattr__(self, name, tuple(getattr(self, name)))
         ranges = {
             "image_size": (16, 1024),
@@ -114,7 +116,7 @@ class RestorationConfig:
         }
         for name, (least, most) in ranges.items():
             if not least <= getattr(self, name) <= most:  # false for NaN too
-                raise InputError(f"{name} must be from {least:g} to {most:g}, received {getattr(self, name)}")
+                raise InputError(f"{name} must be from {least:,.10g} to {most:,.10g}, received {getattr(self, name)}")
         if self.image_size % 16:
             raise InputError(f"image_size must be a multiple of 16, received {self.image_size}")
         if self.channels not in (1, 3):
@@ -125,8 +127,13 @@ class RestorationConfig:
                 raise InputError(f"{name} must be one of {', '.join(known)}, received {getattr(self, name)!r}")
         for name, known in {"discriminators": DISCRIMINATORS, "occluders": tuple(OCCLUDERS)}.items():
             given = getattr(self, name)
-            if set(given) - set(known) or len(set(given)) < len(given) or (name == "occluders" and not given):
-                raise InputError(f"{name} must be some of {', '.join(known)}, received {given}")
+            bad = [str(one) for one in given if one not in known]
+            bad = bad or [f"{one} twice" for one in dict.fromkeys(given) if given.count(one) > 1]
+            if name == "discriminators" and "none" in given and len(given) > 1:
+                raise InputError(f"discriminators: none stands alone, received {', '.join(map(str, given))}")
+            if bad or (name == "occluders" and not given):
+                received = ", ".join(bad) or "none"
+                raise InputError(f"{name} must be some of {', '.join(known)}, received {received}")
         if len(self.coverage) != 2 or not 0 < self.coverage[0] <= self.coverage[1] <= 1:
             raise InputError(f"coverage must be (least, greatest) within (0, 1], received {self.coverage}")
 

@@ -113,6 +113,34 @@ def test_nobody_who_is_tested_on_is_learnt_from(tmp_path, also):
         run_occlusion_experiment("folder", tmp_path, tmp_path / "out", **options)
 
 
+def test_options_come_before_those_of_a_quick_trial(tiny_ck_plus, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(occlusion, "prepare", stop)
+    for given, expected in (({}, (2, 1)), ({"folds": 3, "seeds": 2}, (3, 2))):
+        out = tmp_path / f"run-{expected[0]}"
+        with pytest.raises(KeyboardInterrupt):
+            run_occlusion_experiment("ck_plus", tiny_ck_plus, out, **OPTIONS, **given)
+        asked = json.loads((out / "run.json").read_text())
+        assert (asked["folds"], asked["seeds"]) == expected
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
+    found = {
+        "table": {"hit/none": np.array([0.0, np.nan]), "subject": np.array(["A", "B"])},
+        "clean": {"recognizer": np.array([1.0, 0.0]), "dual": {"untouched": np.array([True, False])}},
+        "changed_outside": 0.5,
+        "diversity": {"dual": 0.9},
+    }
+    asked = []
+    monkeypatch.setattr(occlusion, "_measure", lambda *given: asked.append(given) or found)
+    for _ in range(2):
+        part = occlusion._measure_once("faces", tmp_path, lambda: "occluded", 1)
+        np.testing.assert_equal(part, found)
+    assert asked == [("faces", tmp_path, "occluded", 1)]
+
+
 def test_an_unknown_protocol(tmp_path):
     with pytest.raises(InputError, match="protocol must be one of occluders, parts, received 'circles'"):
         run_occlusion_experiment("folder", tmp_path, tmp_path / "out", protocol="circles")

@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fer_keras.errors import InputError
 from fer_keras.layers import HoleFill
 from fer_keras.models import FaceRestorer
+from fer_keras.models.face_restorer import restore
 from fer_keras.models.restoration_discriminator import restoration_discriminator
 from fer_keras.models.restoration_generator import restoration_generator
 from fer_keras.testing import check_config
@@ -110,8 +112,9 @@ def test_file_and_export_answer_alike(occluded_faces, tmp_path, blind, fill):
 
 
 def test_wrong_arguments(occluded_faces):
-    with pytest.raises(ValueError, match="has no mask head"):
+    with pytest.raises(ValueError, match="has no mask head") as error:
         FaceRestorer(**TINY, blind=False)(occluded_faces["face"])
+    assert len(str(error.value)) < 500  # no pixels
     with pytest.raises(ValueError, match="`image_size` must be a multiple of 16"):
         FaceRestorer(40)
     with pytest.raises(ValueError, match="`channels` must be 1"):
@@ -122,6 +125,28 @@ def test_wrong_arguments(occluded_faces):
         FaceRestorer(mask_threshold=1.0)
     with pytest.raises(ValueError, match="`sure_threshold`"):
         FaceRestorer(sure_threshold=0.0)
+
+
+def test_faces_and_masks_that_a_restorer_does_not_take(occluded_faces):
+    restorer, faces, masks = FaceRestorer(**TINY), occluded_faces["face"], occluded_faces["mask"]
+    with pytest.raises(ValueError, match=r"expected `face` of shape \(batch, 32, 32, 1\), received \(2, 20, 20, 1\)"):
+        restorer(np.zeros((2, 20, 20, 1)))
+    with pytest.raises(InputError, match=r"expected `face` .* received \(16, 32, 32, 3\)"):
+        restore(restorer, faces.repeat(3, axis=-1))
+    with pytest.raises(InputError, match=r"expected `mask` .* received \(16, 32, 32\)"):
+        restore(restorer, faces, masks[..., 0])
+    with pytest.raises(InputError, match="received 16 of `face` and 2 of `mask`"):
+        restore(restorer, faces, masks[:2])
+    broken = faces.astype("float32")
+    broken[3, 5, 5], broken[7, 0, 0] = np.nan, np.inf
+    with pytest.raises(InputError, match="expected finite pixels 0-255; face 3 has one"):
+        restore(restorer, broken, masks)
+
+
+def test_no_faces_are_restored_to_none(occluded_faces):
+    restored, painted = restore(FaceRestorer(**TINY), occluded_faces["face"][:0])
+    assert (restored.shape, restored.dtype) == ((0, 32, 32, 1), np.float32)
+    assert (painted.shape, painted.dtype) == ((0, 32, 32, 1), bool)
 
 
 @pytest.mark.slow

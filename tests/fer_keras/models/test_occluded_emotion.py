@@ -6,7 +6,7 @@ import tensorflow as tf
 from fer_keras.export import export_saved_model
 from fer_keras.faces.image import encode_png
 from fer_keras.layers import IslandLoss
-from fer_keras.models import AlexNetEmotion, FaceRestorer, OccludedEmotion
+from fer_keras.models import AlexNetEmotion, FaceRestorer, OccludedEmotion, RestorationGAN
 from fer_keras.models.preset import load_preset
 from fer_keras.recognizer import Recognizer
 from fer_keras.testing import check_classifier
@@ -73,6 +73,17 @@ def test_fine_tuning_goes_through_to_the_generator_and_leaves_the_parts_it_was_m
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("average_decay", [0.9, 0])
+def test_a_gan_whose_restorer_it_takes_learns_on(occluded_faces, average_decay):
+    gan = RestorationGAN(restorer(), (), average_decay=average_decay)
+    counts = [len(model.trainable_variables) for model in (gan, gan.restorer, gan.inference_restorer)]
+    model = OccludedEmotion(gan.inference_restorer, classifier().backbone, NAMES)
+    assert counts == [len(model.trainable_variables) for model in (gan, gan.restorer, gan.inference_restorer)]
+    assert (model.restorer.generator.trainable, model.restorer.mask_head.trainable) == (True, False)
+    faces = occluded_faces["face"]
+    np.testing.assert_array_equal(model.restorer(faces)["restored"], gan.inference_restorer(faces)["restored"])
+
+
 def test_preset_recognizer_and_saved_model(occluded_faces, tmp_path):
     model = OccludedEmotion.from_classifier(restorer(), classifier(metric_loss=IslandLoss(3)))
     faces = occluded_faces["face"]
@@ -107,3 +118,6 @@ def test_wrong_parts():
         OccludedEmotion.from_classifier(restorer(blind=False), classifier())
     with pytest.raises(ValueError, match="takes faces of shape"):
         OccludedEmotion.from_classifier(FaceRestorer(48, width=0.1), classifier())
+    for wrong in (None, RestorationGAN(restorer(), ())):
+        with pytest.raises(ValueError, match="must be a FaceRestorer; of a RestorationGAN give `inference_restorer`"):
+            OccludedEmotion.from_classifier(wrong, classifier())

@@ -277,6 +277,8 @@ def test_plain_fit_with_noise_and_validation(occluded_faces):
 def test_wrong_arguments(occluded_faces):
     with pytest.raises(ValueError, match="`discriminators` must be some of"):
         tiny(discriminators=("global", "middle"))
+    with pytest.raises(ValueError, match=r"must be a sequence of names, such as .* Received: 'global'"):
+        tiny(discriminators="global")
     with pytest.raises(ValueError, match="`feature_model` must be a functional model of faces of shape"):
         tiny(feature_model=keras.Sequential([keras.Input((16, 16, 1)), keras.layers.Flatten()]))
     model = tiny(discriminators=("global",))
