@@ -110,7 +110,7 @@ def sequences():
     keras.utils.set_random_seed(1)
     model = VideoEmotion.from_frame_model(AlexNetEmotion(NAMES, width=0.25), units=16)
     kernel = model.temporal.get_layer("pooling").kernel
-    kernel.assign(np.random.default_rng(0).normal(0, 1, kernel.shape))
+    kernel.assign(np.random.default_rng(0).normal(0, 4, kernel.shape))
     return Recognizer(model, 0.4, PaintedFaces())
 
 

@@ -62,7 +62,8 @@ def test_a_smile_by_a_model_of_clips(smile, write_clip, tmp_path):
     """A VideoEmotion learns the morphs of 45 people and answers those of 15 others."""
     learnt, others = smile.subjects[:45], smile.subjects[45:]
     encoder = StaticConfig(image_size=48, channels=1)
-    config = VideoConfig(encoder=encoder, frame_model="alexnet_emotion_fer2013", units=64, epochs=100, batch_size=8)
+    paper = {"scaled_attention": False, "frame_model": "alexnet_emotion_fer2013"}
+    config = VideoConfig(encoder=encoder, units=64, epochs=100, batch_size=8, **paper)
     model = train_video(clips_of(smile, learnt), config)
     recognizer, right = Recognizer(model), {}
     for kind, films in (("happiness", smiles), ("neutral", still)):
