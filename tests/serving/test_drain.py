@@ -76,6 +76,17 @@ def test_what_outlasts_the_grace_is_cut_off_in_time(base_path, tmp_path):
         answer.exception()  # ends it too, and with it the thread
 
 
+def stop_while_clients_ask(server, ask, answered):
+    """Stops a server once each client, a thread of `ask` with its number, has three answers; waits for their ends."""
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(answered))]
+    for thread in threads:
+        thread.start()
+    until(lambda: min(answered) >= 3, seconds=60)
+    server.stop(grace=60)
+    for thread in threads:
+        thread.join()
+
+
 def test_rest_answers_whoever_comes_while_the_server_ends(base_path):
     """Connections that are kept alive get an answer and are told that it was the last."""
     server = Server(base_path, grpc_port=0, rest_port=0)
@@ -98,13 +109,7 @@ def test_rest_answers_whoever_comes_while_the_server_ends(base_path):
                 ends.append((response.status, response.getheader("connection"), b"shutting down" in content))
                 return
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    until(lambda: min(answered) >= 3, seconds=60)
-    server.stop(grace=60)
-    for thread in threads:
-        thread.join()
+    stop_while_clients_ask(server, ask, answered)
     assert set(ends) <= {(503, "close", True), (200, "close", False)}
 
 
@@ -124,13 +129,7 @@ def test_the_end_of_a_busy_server_cancels_no_call(base_path):
                 except grpc.RpcError as error:
                     ends[number] = error.code()
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    until(lambda: min(answered) >= 3, seconds=60)
-    server.stop(grace=60)
-    for thread in threads:
-        thread.join()
+    stop_while_clients_ask(server, ask, answered)
     assert ends == [grpc.StatusCode.UNAVAILABLE] * 8
     # Whatever the server has worked on reached its client.
     worked_on = server.metrics.registry.get_sample_value(
