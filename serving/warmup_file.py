@@ -2,13 +2,9 @@
 
 import pathlib
 
-import tensorflow as tf
-from tensorflow_serving.apis import prediction_log_pb2
-
 from fer_keras.errors import InputError
+from fer_keras.export.serving_assets import write_warm_up_requests
 from serving.client.messages import predict_request
-
-NAME = "assets.extra/tf_serving_warmup_requests"
 
 
 def write_warmup(version, requests, model_name="fer"):
@@ -37,11 +33,6 @@ def write_warmup(version, requests, model_name="fer"):
     requests = list(requests)
     if not 1 <= len(requests) <= 1000:
         raise InputError(f"received {len(requests)} warm-up requests; expected 1 to 1000")
-    file = version / NAME
-    file.parent.mkdir(exist_ok=True)
-    with tf.io.TFRecordWriter(str(file)) as writer:
-        for signature_name, inputs in requests:
-            log = prediction_log_pb2.PredictionLog()
-            log.predict_log.request.CopyFrom(predict_request(model_name, inputs, signature_name))
-            writer.write(log.SerializeToString())
-    return file
+    return write_warm_up_requests(
+        version, [predict_request(model_name, inputs, signature_name) for signature_name, inputs in requests]
+    )

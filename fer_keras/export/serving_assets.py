@@ -33,18 +33,37 @@ def write_serving_assets(model, directory):
     extra.mkdir()
     (extra / LABELS_FILE).write_text("".join(f"{name}\n" for name in model.label_names))
     try:
-        from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+        from tensorflow_serving.apis import model_pb2, predict_pb2
     except ImportError:  # the messages of requests come with the extra; without it a model can be written all the same
         return
-    with tf.io.TFRecordWriter(str(extra / WARM_UP_FILE)) as writer:
-        for inputs in warm_up_inputs(model):
-            request = predict_pb2.PredictRequest(
-                model_spec=model_pb2.ModelSpec(name=_MODEL_NAME, signature_name="serving_default")
-            )
-            for name, value in inputs.items():
-                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    requests = []
+    for inputs in warm_up_inputs(model):
+        spec = model_pb2.ModelSpec(name=_MODEL_NAME, signature_name="serving_default")
+        requests.append(predict_pb2.PredictRequest(model_spec=spec))
+        for name, value in inputs.items():
+            requests[-1].inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    write_warm_up_requests(directory, requests)
+
+
+def write_warm_up_requests(directory, requests):
+    """Writes requests where servers look for warm-up.
+
+    Args:
+        directory: folder of a SavedModel.
+        requests: list of `PredictRequest`.
+
+    Returns:
+        The path of the file.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    file = pathlib.Path(directory, EXTRA_DIR, WARM_UP_FILE)
+    file.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for request in requests:
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             writer.write(log.SerializeToString(deterministic=True))
+    return file
 
 
 def warm_up_inputs(model):
