@@ -91,9 +91,10 @@ def test_from_corpus_to_pushed_model(ck_plus, tmp_path):
 
 
 @pytest.mark.long
-def test_a_model_of_shuffled_labels_is_refused(tmp_path):
-    size = dataclasses.replace(synthetic.SIZES["small"], subjects=6, frames=4)
+def test_a_model_of_200_faces_is_served_as_trained_and_one_of_shuffled_labels_refused(tmp_path):
+    size = dataclasses.replace(synthetic.SIZES["small"], subjects=10, frames=4)
     found = corpora.read("ck_plus", synthetic.write_ck_plus(tmp_path / "ck_plus", size))
+    assert len(found.samples) >= 200
     config = PipelineConfig(
         corpus="folder",
         data_dir=write_folder(found, tmp_path / "right"),
@@ -106,6 +107,7 @@ def test_a_model_of_shuffled_labels_is_refused(tmp_path):
     )
     pushed = run_local(config)
     assert pushed.accuracy > 0.5
+    assert transform_and_serving_differ_by(config, pushed.version) < 1e-5
     shuffled = dataclasses.replace(config, data_dir=write_folder(found, tmp_path / "shuffled", shuffle=True))
     worse = run_local(shuffled)
     assert worse.version is None
