@@ -361,13 +361,19 @@ def _print_apex(found):
 def _print_occlusion(results):
     from rich.table import Table
 
-    from fer_keras.experiments import wording
+    from fer_keras.experiments import occlusion_report, wording
+    from fer_keras.experiments.real_occlusion import WAYS
 
     groups = [group for group in results["groups"] if group["by"] == "headline" or group["name"] == "sunglasses"]
     groups = groups or [group for group in results["groups"] if group["by"] == "occluder"]
-    titles = [f"{group['name']}, {100 * group['share']:.0f} % covered" for group in groups]
-    table = Table("", *titles, title="Accuracy, share of the lost accuracy that comes back, PSNR in the hole")
-    for row in [{"name": "clean"}, *results["approaches"]]:
+    titles = [
+        occlusion_report.group_title(results, group)
+        + ("" if group["by"] == "headline" else f", {100 * group['share']:.0f} % covered")
+        for group in groups
+    ]
+    table = Table("approach", *titles, title="Accuracy, share of the lost accuracy that comes back, PSNR in the hole")
+    table.columns[0].min_width = len("discriminator,")  # names are wrapped between words
+    for row in [{"name": "clean", "title": "open faces", "mask": None}, *results["approaches"]]:
         cells = []
         for group in groups:
             one = group["figures"].get(row["name"])
@@ -375,11 +381,12 @@ def _print_occlusion(results):
             parts = [f"{one['accuracy']['mean']:.3f}"] if one else []
             parts += [f"{100 * share:.0f} %"] if share is not None else []
             cells.append(", ".join(parts + ([f"{one['psnr']:.1f} dB"] if one and "psnr" in one else [])))
-        table.add_row(row["name"], *cells)
+        table.add_row(occlusion_report.approach_title(row), *cells)
     console.print(table)
     for name, one in results["clean"].items():
         passed = f", {100 * one['untouched']:.1f} % untouched, mean PSNR {one['psnr']:.1f} dB" if "psnr" in one else ""
-        console.print(f"open faces, {name}: accuracy {one['accuracy']['mean']:.3f}{passed}")
+        title = occlusion_report.open_title(results, name)
+        console.print(f"open faces, {title}: accuracy {one['accuracy']['mean']:.3f}{passed}")
     console.print(
         f"({escape(results['corpus'])}, {results['test_faces']} faces of {len(results['test_subjects'])} subjects, "
         f"fold 0 of {results['folds']}, {wording.seeds(results['seeds'])}, {results['steps']} steps)"
@@ -389,7 +396,7 @@ def _print_occlusion(results):
     real = results["real_occlusion"]
     if real:
         for way, one in real["ways"].items():
-            console.print(_real_line(f"real occlusion, {way}", one))
+            console.print(_real_line(f"real occlusion, {WAYS[way]}", one))
         console.print(_real_line("real occlusion, HOG + SVM", real["hog"]["occluded"]))
 
 

@@ -82,7 +82,8 @@ def _group(results, by, name):
     return next((group for group in results["groups"] if (group["by"], group["name"]) == (by, name)), None)
 
 
-def _title(row):
+def approach_title(row):
+    """What people read of one of a result's `approaches`."""
     return row["title"] + (f", {'mask given' if row['mask'] == 'given' else 'blind'}" if row["mask"] else "")
 
 
@@ -101,7 +102,7 @@ def _in_short(results):
     for way in ("given", "blind"):
         row = _first(results, way)
         if both and row["name"] in both["figures"]:
-            lines.append(f"{_title(row)}: {_share_sentence(results, both['figures'][row['name']]['recovered'])}")
+            lines.append(f"{approach_title(row)}: {_share_sentence(results, both['figures'][row['name']]['recovered'])}")
     if both:
         figures = both["figures"]
         best = max(
@@ -164,8 +165,8 @@ def _recovered(results):
             low, high = recovered["low"], recovered["high"]
             rows.append(
                 (
-                    _name(results, group),
-                    _title(row),
+                    group_title(results, group),
+                    approach_title(row),
                     _points(recovered["lost"]),
                     "–" if recovered["share"] is None else _points(recovered["share"]),
                     "–" if low is None else f"{_points(low)} to {_points(high)}",
@@ -186,7 +187,8 @@ def _over_seeds(shares):
     return f"{_points(np.mean(known))} ± {_points(np.std(known, ddof=1))}" if len(known) > 1 else "–"
 
 
-def _name(results, group):
+def group_title(results, group):
+    """What people read of one of a result's `groups`."""
     title = _TITLES.get(group["name"], group["name"])
     if group["by"] == "headline":
         title += f" of {_middling(results, '–')}"
@@ -194,7 +196,7 @@ def _name(results, group):
 
 
 def _names(results, groups):
-    return (_name(results, group) for group in groups)
+    return (group_title(results, group) for group in groups)
 
 
 def _restorer(results, name):
@@ -213,7 +215,7 @@ def _accuracy(results, by):
         cells = [group["figures"].get(row["name"]) for group in groups]
         if any(cells):
             rows.append(
-                (_title(row), *("–" if one is None else wording.percent(one["accuracy"]["mean"]) for one in cells))
+                (approach_title(row), *("–" if one is None else wording.percent(one["accuracy"]["mean"]) for one in cells))
             )
     rows.append(("covered, % of the face", *(_points(group["share"]) for group in groups)))
     rows.append(("faces", *(group["faces"] for group in groups)))
@@ -232,7 +234,7 @@ def _closeness(results, by):
         for row in results["approaches"]:
             cells = [group["figures"].get(row["name"], {}).get(score) for group in groups]
             if any(cell is not None for cell in cells):
-                rows.append((_title(row), *(wording.number(cell, digits, unit) for cell in cells)))
+                rows.append((approach_title(row), *(wording.number(cell, digits, unit) for cell in cells)))
         tables.append(Table(("approach", *_names(results, groups)), tuple(rows), title))
     return tuple(tables)
 
@@ -245,7 +247,7 @@ def _by_area(results):
 
     def series(figure):
         return {
-            _title(row): {group["share"]: figure(group["figures"][row["name"]]) for group in groups}
+            approach_title(row): {group["share"]: figure(group["figures"][row["name"]]) for group in groups}
             for row in shown
             if all(figure(group["figures"].get(row["name"], {})) is not None for group in groups)
         }
@@ -263,6 +265,12 @@ def _by_area(results):
     )
 
 
+def open_title(results, name):
+    """What people read of an answer to open faces, a key of a result's `clean`."""
+    known = {"recognizer": "plain recogniser", "augmented": "recogniser trained with occluders"}
+    return known[name] if name in known else f"{_restorer(results, name)}, blind"
+
+
 def _open_faces(results):
     rows = []
     for name, one in results["clean"].items():
@@ -272,8 +280,6 @@ def _open_faces(results):
             if accuracy["low"] is None
             else f"{wording.percent(accuracy['low'])}–{wording.percent(accuracy['high'])}"
         )
-        known = {"recognizer": "plain recogniser", "augmented": "recogniser trained with occluders"}
-        title = known[name] if name in known else f"{_restorer(results, name)}, blind"
         passed = (
             (
                 wording.percent(one["untouched"]),
@@ -284,7 +290,7 @@ def _open_faces(results):
             if "psnr" in one
             else ("–",) * 4
         )
-        rows.append((title, wording.percent(accuracy["mean"]), interval, *passed))
+        rows.append((open_title(results, name), wording.percent(accuracy["mean"]), interval, *passed))
     return (
         "A blind restorer decides by itself whether anything is covered. Equal pictures count as 100 dB in the mean.",
         Table(
