@@ -102,7 +102,8 @@ def _in_short(results):
     for way in ("given", "blind"):
         row = _first(results, way)
         if both and row["name"] in both["figures"]:
-            lines.append(f"{approach_title(row)}: {_share_sentence(results, both['figures'][row['name']]['recovered'])}")
+            sentence = _share_sentence(results, both["figures"][row["name"]]["recovered"])
+            lines.append(f"{approach_title(row)}: {sentence}")
     if both:
         figures = both["figures"]
         best = max(
@@ -214,9 +215,8 @@ def _accuracy(results, by):
     for row in results["approaches"]:
         cells = [group["figures"].get(row["name"]) for group in groups]
         if any(cells):
-            rows.append(
-                (approach_title(row), *("–" if one is None else wording.percent(one["accuracy"]["mean"]) for one in cells))
-            )
+            shares = ("–" if one is None else wording.percent(one["accuracy"]["mean"]) for one in cells)
+            rows.append((approach_title(row), *shares))
     rows.append(("covered, % of the face", *(_points(group["share"]) for group in groups)))
     rows.append(("faces", *(group["faces"] for group in groups)))
     return (Table(("approach", *_names(results, groups)), tuple(rows), "Accuracy, %"),)
