@@ -18,14 +18,13 @@ from tfx_pipeline.commands import app
 app()
 """
 KILLED_IN_PUSHER = """
-import os, shutil
-copytree = shutil.copytree
-def copy_and_die(source, target, **options):
-    copytree(source, target, **options)
+import os, shutil, types
+import tfx_pipeline.pusher
+def copy_and_die(source, target):
+    shutil.copytree(source, target)
     (target / "saved_model.pb").unlink()
     os.kill(os.getpid(), 9)
-import tfx_pipeline.pusher
-tfx_pipeline.pusher.shutil.copytree = copy_and_die
+tfx_pipeline.pusher.shutil = types.SimpleNamespace(copytree=copy_and_die)
 """
 
 

@@ -92,7 +92,7 @@ def test_from_corpus_to_pushed_model(ck_plus, tmp_path):
 
 @pytest.mark.long
 def test_a_model_of_200_faces_is_served_as_trained_and_one_of_shuffled_labels_refused(tmp_path):
-    size = dataclasses.replace(synthetic.SIZES["small"], subjects=10, frames=4)
+    size = dataclasses.replace(synthetic.SIZES["small"], subjects=12, frames=4)
     found = corpora.read("ck_plus", synthetic.write_ck_plus(tmp_path / "ck_plus", size))
     assert len(found.samples) >= 200
     config = PipelineConfig(
@@ -101,9 +101,9 @@ def test_a_model_of_200_faces_is_served_as_trained_and_one_of_shuffled_labels_re
         label_names=found.label_names,
         pipeline_root=tmp_path / "run",
         push_dir=tmp_path / "fer",
-        folds=3,
+        folds=4,
         min_accuracy=0.0,
-        training=StaticConfig(epochs=30, width=0.5),
+        training=StaticConfig(epochs=20, pretrained="alexnet_emotion_fer2013"),
     )
     pushed = run_local(config)
     assert pushed.accuracy > 0.5
@@ -119,7 +119,7 @@ def test_a_model_of_200_faces_is_served_as_trained_and_one_of_shuffled_labels_re
 
 def write_folder(found, directory, shuffle=False):
     """The same pictures as a folder with labels; those of people outside of fold 0 in another order."""
-    fold_of = corpora.assign_folds(found.subjects, 3)
+    fold_of = corpora.assign_folds(found.subjects, 4)
     labels = [sample.label for sample in found.samples]
     trained = [place for place, sample in enumerate(found.samples) if fold_of[sample.subject]]
     if shuffle:
@@ -162,7 +162,7 @@ def test_a_cross_validated_release(ck_plus, tmp_path):
         assert results[figures] == json.loads(json.dumps(expected[figures]))
     assert results["histories"] == expected["histories"]
     np.testing.assert_allclose(
-        results["evaluated"], [fold["frame"]["accuracy"] for fold in expected["folds"]], rtol=1e-12
+        results["evaluated"], [fold["frame"]["accuracy"] for fold in expected["folds"]], rtol=1e-6  # TFMA's are float32
     )
 
     # Nothing is done twice; a release that is worse than the served one is refused.
