@@ -162,7 +162,9 @@ def test_a_cross_validated_release(ck_plus, tmp_path):
         assert results[figures] == json.loads(json.dumps(expected[figures]))
     assert results["histories"] == expected["histories"]
     np.testing.assert_allclose(
-        results["evaluated"], [fold["frame"]["accuracy"] for fold in expected["folds"]], rtol=1e-6  # TFMA's are float32
+        results["evaluated"],
+        [fold["frame"]["accuracy"] for fold in expected["folds"]],
+        rtol=1e-6,  # TFMA's are float32
     )
 
     # Nothing is done twice; a release that is worse than the served one is refused.
