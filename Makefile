@@ -33,7 +33,7 @@ test-newest: ## the library and the server on the newest TensorFlow and Keras
 test-wheel: setup ## the wheel in an empty environment on every Python here that it is for
 	$(BIN)/python -m pytest -s tests/test_wheel.py
 
-nightly: setup ## every block of README and tutorials, the wheel, the newest Keras, links to the world outside (network)
+nightly: setup ## every fenced block of README and tutorials, the wheel, the newest Keras, links to the world outside (network)
 	$(BIN)/python -m pytest tests/test_readme.py tests/test_tutorials.py tests/test_wheel.py
 	$(MAKE) test-newest ON_KERAS="fer_keras serving"
 	$(BIN)/python scripts/check_links.py

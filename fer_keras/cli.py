@@ -581,7 +581,7 @@ def main():
         sys.exit(1)
     except ModuleNotFoundError as error:
         extra = {"tfx": "pipeline", "apache_beam": "pipeline", "grpc": "serving", "starlette": "serving"}
-        extra |= {"keras_tuner": "tuner"}
+        extra |= {"yaml": "pipeline", "keras_tuner": "tuner"}
         root = (error.name or "").partition(".")[0]
         if root not in extra:
             raise

@@ -8,6 +8,7 @@ pushed, and asks it about people that the model was not trained on.
 
 import base64
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import urllib.request
 from fer_keras.console import console, errors, load_libraries
 
 RUN = pathlib.Path("runs/demo")
+FER_KERAS = os.path.relpath(pathlib.Path(sys.executable).with_name("fer-keras"))
 BASE_PATH = pathlib.Path("saved_models/fer")
 FOLDS, TEST_FOLD = 5, 0
 EPOCHS = 30
@@ -28,7 +30,7 @@ def main():
     started = time.monotonic()
     console.rule("1. corpus and TFX pipeline")
     command = [
-        pathlib.Path(sys.executable).with_name("fer-keras"), "pipeline", "run", "--corpus", "synthetic",
+        FER_KERAS, "pipeline", "run", "--corpus", "synthetic",
         "--out", RUN, "--push-to", BASE_PATH, "--folds", FOLDS, "--test-fold", TEST_FOLD, "--epochs", EPOCHS,
         "--min-accuracy", MIN_ACCURACY, "--max-drop", 1,  # whatever an earlier demo left there
     ]  # fmt: skip
@@ -56,7 +58,7 @@ def main():
     console.print(f"corpus        {RUN / 'corpus'}   (drawn, in CK+ layout: no real person)")
     console.print(f"TFX artifacts {RUN}")
     console.print(f"served model  {BASE_PATH / str(version)}")
-    console.print("serve it      fer-keras serve")
+    console.print(f"serve it      {FER_KERAS} serve")
     console.print(f"done in {time.monotonic() - started:.0f} s")
     agree = all(
         abs(one["probabilities"][name] - other["probabilities"][name]) < 1e-5
@@ -67,7 +69,7 @@ def main():
         errors.print("[red]error:[/] gRPC and REST gave different answers")
         return 1
     # The last line: where to go on.
-    command = f"fer-keras demo --base-path {BASE_PATH} --model alexnet_emotion_fer2013 --open"
+    command = f"{FER_KERAS} demo --base-path {BASE_PATH} --model alexnet_emotion_fer2013 --open"
     console.print(f"try it on a page: {command}", soft_wrap=True)
     return 0
 

@@ -108,10 +108,17 @@ def test_predicts_offline_from_an_empty_environment(wheel, version, tmp_path):
     assert "happiness" in answer, answer
 
     assert "serve" in run("fer-keras", "--help").stdout
-    refused = run("fer-keras", "serve", check=False)
-    assert refused.returncode == 1
-    assert "pip install 'fer-keras[serving]'" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    commands = {
+        "serving": ("serve", "demo", "client photo.png"),
+        "pipeline": ("pipeline run --corpus synthetic", "pipeline status", "pipeline compile"),
+        "tuner": ("tune --corpus synthetic",),
+    }
+    for extra, lines in commands.items():
+        for line in lines:
+            refused = run("fer-keras", *line.split(), check=False)
+            assert refused.returncode == 1, line
+            assert f"pip install 'fer-keras[{extra}]'" in refused.stderr, (line, refused.stderr)
+            assert "Traceback" not in refused.stderr
 
     runs = [json.loads(run("python", "-c", IMPORT).stdout.splitlines()[-1]) for _ in range(3)]
     assert all(one["not_here"] == [] for one in runs)
