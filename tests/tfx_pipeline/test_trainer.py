@@ -172,3 +172,27 @@ def test_two_devices_train_one_model(fn_args):
     expected = load_fold(pathlib.Path(alone.model_run_dir), 1)
     np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=0.3)
     assert found["history"][0]["loss"] == pytest.approx(expected["history"][0]["loss"], rel=0.5)
+
+
+@pytest.mark.slow
+def test_two_devices_train_as_one_does_without_batch_normalisation(fn_args, monkeypatch):
+    import keras
+
+    from fer_keras.models import backbones
+    from tfx_pipeline import trainer
+
+    def plain(input_shape):
+        layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(16, "tanh")]
+        return keras.Sequential([keras.Input(input_shape), *layers])
+
+    monkeypatch.setitem(backbones.BACKBONES, "vgg_style", plain)
+    training = dataclasses.asdict(dataclasses.replace(CONFIG, backbone="vgg_style", width=1.0, epochs=10, batch_size=4))
+    found = []
+    for number, replicas in ((1, 1), (2, 2)):
+        args = fn_args(number, fold=1, replicas=replicas, training=training)
+        trainer.run_fn(args)
+        found.append(load_fold(pathlib.Path(args.model_run_dir), 1))
+    losses = [[epoch["loss"] for epoch in one["history"]] for one in found]
+    assert losses[0][-1] < losses[0][0]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    np.testing.assert_allclose(found[1]["probabilities"], found[0]["probabilities"], atol=1e-3)
