@@ -24,11 +24,9 @@ def draw(person, sequence, expression):
     return [frame.image for frame in draw_sequence(SIZES["small"], 0, person, sequence, expression)]
 
 cv2.imwrite("photo.jpg", draw(0, 1, "happiness")[-1])
-frames = draw(5, 1, "surprise")
-height, width = frames[0].shape[:2]
-clip = cv2.VideoWriter("clip.mp4", cv2.VideoWriter_fourcc(*"mp4v"), 25, (width, height))
-for image in frames:
-    clip.write(image)  # one of another size would be left out without a word
+clip = cv2.VideoWriter("clip.mp4", cv2.VideoWriter_fourcc(*"mp4v"), 25, (160, 160))
+for image in draw(5, 1, "surprise"):
+    clip.write(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))  # a grey one would be left out without a word
 clip.release()
 for name, people in (("my_faces", range(5)), ("other_faces", range(5, 10))):
     folder = pathlib.Path(name)
