@@ -380,7 +380,9 @@ def _print_occlusion(results):
             share = one["recovered"]["share"] if one and row["name"] not in ("clean", "none") else None
             parts = [f"{one['accuracy']['mean']:.3f}"] if one else []
             parts += [f"{100 * share:.0f} %"] if share is not None else []
-            cells.append(", ".join(parts + ([f"{one['psnr']:.1f} dB"] if one and "psnr" in one else [])))
+            parts += [f"{one['psnr']:.1f} dB"] if one and "psnr" in one else []
+            parts += [f"{100 * one['painted']:.0f} % painted"] if one and "painted" in one else []
+            cells.append(", ".join(parts))
         table.add_row(occlusion_report.approach_title(row), *cells)
     console.print(table)
     for name, one in results["clean"].items():

@@ -149,6 +149,8 @@ def run_occlusion_experiment(
     out, progress = pathlib.Path(out), on_progress or Quiet()
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, received {protocol!r}")
+    if real is None and real_where:
+        raise InputError("real_where chooses among the pictures of real (--real), which is missing")
     _check_folders(data, [folder for _, folder in also], real)
     names = tuple(RESTORERS)
     epochs, areas = EPOCHS, AREAS
@@ -390,11 +392,14 @@ def _measure(test, folder, occluded, seed):
     tables, changed = [], 0.0
     for one in occluded:
         pictures = {f"opencv_{method}": inpaint_faces(one.images, one.masks, method) for method in METHODS}
+        touched = {}
         for name, restorer in restorers.items():
             for way, masks in (("given", one.masks), ("blind", None)) if restorer.blind else (("given", one.masks),):
                 restored, painted = restore(restorer, one.images, masks)
                 pictures[f"{name}_{way}"] = restored
                 changed = max(changed, float(np.abs(np.where(painted, 0, restored - one.images)).max()))
+                if way == "blind":
+                    touched[f"painted/{name}_blind"] = painted.any(axis=(1, 2, 3)).astype(float)
         columns = {
             "occluder": np.full(len(one.truth), one.occluder),
             "share": one.shares if one.area is None else np.full(len(one.truth), one.area),
@@ -405,6 +410,7 @@ def _measure(test, folder, occluded, seed):
             "hit/clean_augmented": clean["augmented"][one.rows],
             "hit/none": _hits(recognizer, one.truth, one.images),
             "hit/augmented": _hits(augmented, one.truth, one.images),
+            **touched,
         }
         for name, restored in pictures.items():
             columns[f"hit/{name}"] = _hits(recognizer, one.truth, restored)
@@ -501,7 +507,11 @@ def _figures(table, rows):
         hit, clean, none, subjects, seeds = (
             one[key][known] for key in (f"hit/{name}", "hit/clean", "hit/none", "subject", "seed")
         )
-        scores = {score: one[f"{score}/{name}"][known] for score in ("psnr", "ssim", "l1") if f"{score}/{name}" in one}
+        scores = {
+            score: one[f"{score}/{name}"][known]
+            for score in ("psnr", "ssim", "l1", "painted")
+            if f"{score}/{name}" in one
+        }
         figures[name] = {
             "accuracy": mean_with_interval(hit, subjects),
             "recovered": recovered_share(clean, none, hit, subjects),

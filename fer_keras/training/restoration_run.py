@@ -14,7 +14,7 @@ from fer_keras.evaluation.restoration_metrics import mean_scores, restoration_sc
 from fer_keras.json_file import write_json
 from fer_keras.models.face_restorer import FaceRestorer, restore
 from fer_keras.training.epoch_log import EpochLog
-from fer_keras.training.restoration import open_faces, sample_faces, train_restoration
+from fer_keras.training.restoration import build_restoration, open_faces, sample_faces, train_restoration
 from fer_keras.training.run import Quiet, claim_run, plan_run
 from fer_keras.training.sample_grid import SampleGrid
 
@@ -51,6 +51,7 @@ def train_restoration_run(
     """
     out, progress = pathlib.Path(out), on_progress or Quiet()
     fold_of, asked = plan_run("restoration", corpus, config, folds, fold_rule)
+    build_restoration(config)  # a wrong feature model is noticed before anything is claimed
     claim_run(out, asked, resume)
     manifest = prepare(corpus, out / "records", on_progress=lambda *n: progress.update("faces", *n))
     faces = load_faces(manifest["shards"], corpus.label_names, config.image_size, config.channels)

@@ -77,6 +77,8 @@ def test_a_killed_experiment_goes_on_and_ends_with_a_report(tiny_ck_plus, others
     assert block["share"] == pytest.approx(0.2)
     assert set(block["figures"]) == names | {"clean", "clean_augmented"}
     assert block["figures"]["dual_given"]["psnr"] > 0
+    assert 0 <= block["figures"]["dual_blind"]["painted"] <= 1
+    assert "painted" not in block["figures"]["dual_given"]
     assert block["figures"]["dual_given"]["by_seed"][0]["psnr"] == block["figures"]["dual_given"]["psnr"]
     assert [group["name"] for group in results["groups"] if group["by"] == "headline"] == [
         *("blocks", "small_sunglasses", "both")
@@ -149,3 +151,9 @@ def test_an_unknown_protocol(tmp_path):
 def test_real_faces_are_open_and_occluded(real, tmp_path):
     with pytest.raises(InputError, match="expected open and occluded faces; 84 of 84 are open"):
         read_real(real, {"occlusion": "none"})
+
+
+def test_choosing_among_real_faces_without_any(tmp_path):
+    with pytest.raises(InputError, match="real_where chooses among the pictures of real"):
+        run_occlusion_experiment("synthetic", None, tmp_path / "out", real_where={"pose": "straight"}, **OPTIONS)
+    assert not (tmp_path / "out").exists()

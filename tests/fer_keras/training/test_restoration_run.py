@@ -79,3 +79,10 @@ def test_loading_something_else(tmp_path):
     FaceRestorer(width=0.1, image_size=32).save(tmp_path / "restorer.keras")
     assert isinstance(load_restorer(tmp_path), FaceRestorer)
     keras.utils.clear_session()
+
+
+def test_a_wrong_feature_model_claims_no_folder(corpus, tmp_path):
+    config = RestorationConfig(feature_model=str(tmp_path / "nope"))
+    with pytest.raises(InputError, match="nope"):
+        train_restoration_run(corpus, tmp_path / "run", config, folds=2)
+    assert not (tmp_path / "run").exists()
