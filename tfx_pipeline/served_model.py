@@ -15,7 +15,7 @@ from tfx.utils import io_utils, path_utils
 
 from tfx_pipeline.driver import FindingDriver
 from tfx_pipeline.local_path import local_path
-from tfx_pipeline.versions import find_versions, holds
+from tfx_pipeline.versions import holds, numbered_folders
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,9 @@ _NONE = "none"
 
 
 def baseline_version(push_dir, model_dir):
-    """The newest served version that is another model than a candidate.
+    """The newest served version that can be read and is another model than a candidate.
+
+    A newer folder that no server could load is passed over, for it would switch the comparison off; the log names it.
 
     Args:
         push_dir: base path of the served model.
@@ -33,7 +35,25 @@ def baseline_version(push_dir, model_dir):
         The path of the version, or `None`. A candidate is not compared with itself: after its push a rerun finds what
         it found before, and does nothing.
     """
-    return next((version for version in find_versions(push_dir) if not holds(version, model_dir)), None)
+    found, passed_over = None, []
+    for folder in numbered_folders(push_dir):
+        if holds(folder, model_dir):
+            continue
+        if _can_be_read(folder):
+            found = folder
+            break
+        passed_over.append(folder.name)
+    if passed_over:
+        _log.warning("%s: passed over %s, which hold no model that can be read", push_dir, ", ".join(passed_over))
+    return found
+
+
+def _can_be_read(folder):
+    try:
+        tf.saved_model.load(str(folder))
+    except Exception:  # damaged files fail in many ways
+        return False
+    return True
 
 
 def has_model(artifact):
