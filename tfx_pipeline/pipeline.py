@@ -176,7 +176,10 @@ def data_components(config, parameter=_plain):
     schema = schema_gen.outputs["schema"]
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema)
     gate = DataGate(
-        statistics.outputs["statistics"], validator.outputs["anomalies"], label_drift=config.data_gate.label_drift
+        statistics.outputs["statistics"],
+        validator.outputs["anomalies"],
+        label_drift=config.data_gate.label_drift,
+        shrinkage=config.data_gate.shrinkage,
     )
     transform = Transform(
         examples=examples,
