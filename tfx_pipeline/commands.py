@@ -201,8 +201,9 @@ def status(
     with _runs(out, metadata) as (console, store):
         from rich.table import Table
 
-        from tfx_pipeline.status import read_run, read_runs
+        from tfx_pipeline.status import fold_figures, read_run, read_runs
 
+        folds = []
         if name is None:
             table = Table("run", "state", "components", "cached", "seconds", "blessed", "pushed")
             for run in read_runs(store, last):
@@ -218,7 +219,13 @@ def status(
             for one in run.components:
                 shown = "\n".join(str(_below(uri, out)) for uri in one.artifacts)
                 table.add_row(one.pipeline, one.name, one.state, f"{one.seconds:.1f}", shown)
+            folds = fold_figures(store, run.name)
         console.print(table)
+        if folds:
+            table = Table("fold", *folds[0])
+            for fold, figures in enumerate(folds):
+                table.add_row(str(fold), *("-" if value is None else f"{value:.3f}" for value in figures.values()))
+            console.print(table)
 
 
 @app.command(epilog="Example: fer-keras pipeline report --out runs/pipeline --run latest")
