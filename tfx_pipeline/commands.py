@@ -402,7 +402,8 @@ def _print_result(result, config):
     table.add_row("skipped pictures", str(result.skipped))
     table.add_row("accuracy", _accuracy(result, config))
     if result.baseline_accuracy is not None:
-        table.add_row("model served before", f"{result.baseline_accuracy:.3f} on the same fold")
+        remark = result.baseline_remark and f", {result.baseline_remark}"
+        table.add_row("model served before", f"{result.baseline_accuracy:.3f} on the same fold{remark}")
     table.add_row("blessed", "yes" if result.version else "no")
     table.add_row("pushed", str(result.version) if result.version else f"nothing: {result.reason}")
     if result.cross_validation:

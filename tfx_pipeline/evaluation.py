@@ -94,7 +94,7 @@ def _accuracies(uri, model_name):
     return overall, slices
 
 
-def refusal(accuracy, min_accuracy, baseline_accuracy=None, max_drop=0.0):
+def refusal(accuracy, min_accuracy, baseline_accuracy=None, max_drop=0.0, remark=""):
     """Says why a model is not good enough, in one line.
 
     Args:
@@ -102,6 +102,7 @@ def refusal(accuracy, min_accuracy, baseline_accuracy=None, max_drop=0.0):
         min_accuracy: least accuracy.
         baseline_accuracy: optional accuracy of the model that it is compared with.
         max_drop: how far below that it may be.
+        remark: what is to be said of that model, a relative clause.
 
     Returns:
         A string, `""` where the model is good enough.
@@ -110,7 +111,8 @@ def refusal(accuracy, min_accuracy, baseline_accuracy=None, max_drop=0.0):
         return f"accuracy {accuracy:.3f} < threshold {min_accuracy:.3f}"
     if baseline_accuracy is not None and accuracy < baseline_accuracy - max_drop - _ROUNDING:
         allowed = f" - {max_drop:.3f}" if max_drop else ""
-        return f"accuracy {accuracy:.3f} < {baseline_accuracy:.3f}{allowed} of the model that is served"
+        served = f"the model that is served{remark and f', {remark}'}"
+        return f"accuracy {accuracy:.3f} < {baseline_accuracy:.3f}{allowed} of {served}"
     return ""
 
 

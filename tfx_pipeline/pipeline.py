@@ -281,6 +281,8 @@ def _training(config, data, fold, suffix=""):
     tested = [] if fold is None else [config.splits[fold]]
     trained = [name for name in config.splits if name not in tested]
     custom = {
+        "corpus": config.corpus,
+        "folds": config.folds,
         "label_names": list(config.label_names),
         "task": config.task,
         "training": dataclasses.asdict(config.training),

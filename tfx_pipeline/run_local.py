@@ -40,6 +40,7 @@ class PipelineResult:
         log: file with everything that the libraries had to say.
         slices: accuracy by `feature:value`, of a single split.
         baseline_accuracy: that of the model that was served, on the same fold; `None` where there was none.
+        baseline_remark: whether that model learnt from this fold's people, a relative clause; `""` where it did not.
         accuracy_std: of a cross-validation, over the folds.
         cross_validation: of a cross-validation, the folder with `results.json` and `report.html`.
         run: name of the run, see `fer-keras pipeline status`.
@@ -55,6 +56,7 @@ class PipelineResult:
     log: pathlib.Path
     slices: dict = dataclasses.field(default_factory=dict)
     baseline_accuracy: float | None = None
+    baseline_remark: str = ""
     accuracy_std: float | None = None
     cross_validation: pathlib.Path | None = None
     run: str = ""
