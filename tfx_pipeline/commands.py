@@ -234,10 +234,11 @@ def report(
     metadata: MetadataOption = None,
     name: Annotated[str, typer.Option("--run", help="The run; latest for the newest one.")] = "latest",
 ):
-    """Show where the time of a run went: what it did besides training, by component."""
+    """Show where the time of a run went, and write what it measured as a page: by slice, confusion, calibration."""
     with _runs(out, metadata) as (console, store):
         from rich.table import Table
 
+        from tfx_pipeline.evaluation_page import write_run_page
         from tfx_pipeline.status import overhead, read_run, read_runs
 
         run = read_runs(store, 1)[0] if name == "latest" else read_run(store, name)
@@ -254,6 +255,11 @@ def report(
             f"Run {run.name}: {run.seconds:.1f} s by the clock, {total[1]:.1f} s of training. Largest besides:"
         )
         console.print(f"{largest}. Folds are side by side: their seconds add up to more than the clock's.")
+        try:
+            page = write_run_page(store, run, out / "reports")
+        except InputError as error:  # the extra `report` is missing
+            page = f"none: {error}"
+        console.print(f"What was measured: {page or 'nothing, the run did not come so far'}", soft_wrap=True)
 
 
 def _below(path, folder):
