@@ -4,17 +4,17 @@ import json
 import pathlib
 
 import numpy as np
-from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from fer_keras import corpora
 from fer_keras.experiments import drawings, wording
 from fer_keras.export.serving_assets import EXTRA_DIR, LABELS_FILE
 from fer_keras.report import Bullets, Figure, Gallery, Page, Table, draw
-from tfx_pipeline.cross_validation import REPORT_FILE, CrossValidation
+from tfx_pipeline.cross_validation import REPORT_FILE
 from tfx_pipeline.evaluation import read_details, read_evaluation
 from tfx_pipeline.learnt_from import TRAINING_FILE
 from tfx_pipeline.metadata import outputs_of
+from tfx_pipeline.pipeline import PIPELINE_NAME, RELEASE_NAME
 
 _SMALL = 30  # records: the figures of a smaller slice prove little
 
@@ -34,24 +34,24 @@ def write_run_page(store, run, folder):
     Raises:
         InputError: the extra `report` is not installed.
     """
-    outputs = {name: artifact for (_, name), artifact in outputs_of(store, run.name).items()}
-    gathered = outputs.get("cross_validation")
-    if gathered is not None and gathered.type == CrossValidation.TYPE_NAME:
+    outputs = outputs_of(store, run.name)
+    gathered = outputs.get((f"{RELEASE_NAME}.CrossValidationReport", "cross_validation"))
+    if gathered is not None:
         path = pathlib.Path(gathered.uri, REPORT_FILE)
         return path if path.exists() else None
-    evaluation, model = (outputs.get(name) for name in ("evaluation", "model"))
-    if evaluation is None or evaluation.type != standard_artifacts.ModelEvaluation.TYPE_NAME:
-        return None
-    if not pathlib.Path(evaluation.uri, "eval_config.json").exists():
+    evaluation, model = (
+        outputs.get((f"{PIPELINE_NAME}.{component}", name))
+        for component, name in (("Evaluator", "evaluation"), ("Trainer", "model"))
+    )
+    if evaluation is None or not pathlib.Path(evaluation.uri, "eval_config.json").exists():
         return None
     extra = pathlib.Path(path_utils.serving_model_path(model.uri), EXTRA_DIR)
     label_names = (extra / LABELS_FILE).read_text().split()
     about = json.loads((extra / TRAINING_FILE).read_text()) if (extra / TRAINING_FILE).exists() else {}
     path = pathlib.Path(folder) / f"{run.name.replace(':', '')}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    page_of(
-        run, read_evaluation(evaluation.uri), read_details(evaluation.uri, len(label_names)), label_names, about
-    ).write(path)
+    figures, details = read_evaluation(evaluation.uri), read_details(evaluation.uri, len(label_names))
+    page_of(run, figures, details, label_names, about).write(path)
     return path
 
 
