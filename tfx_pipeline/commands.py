@@ -201,8 +201,9 @@ def status(
     with _runs(out, metadata) as (console, store):
         from rich.table import Table
 
-        from tfx_pipeline.status import read_run, read_runs
+        from tfx_pipeline.status import fold_figures, read_run, read_runs
 
+        folds = []
         if name is None:
             table = Table("run", "state", "components", "cached", "seconds", "blessed", "pushed")
             for run in read_runs(store, last):
@@ -218,7 +219,13 @@ def status(
             for one in run.components:
                 shown = "\n".join(str(_below(uri, out)) for uri in one.artifacts)
                 table.add_row(one.pipeline, one.name, one.state, f"{one.seconds:.1f}", shown)
+            folds = fold_figures(store, run.name)
         console.print(table)
+        if folds:
+            table = Table("fold", *folds[0])
+            for fold, figures in enumerate(folds):
+                table.add_row(str(fold), *("-" if value is None else f"{value:.3f}" for value in figures.values()))
+            console.print(table)
 
 
 @app.command(epilog="Example: fer-keras pipeline report --out runs/pipeline --run latest")
@@ -227,10 +234,11 @@ def report(
     metadata: MetadataOption = None,
     name: Annotated[str, typer.Option("--run", help="The run; latest for the newest one.")] = "latest",
 ):
-    """Show where the time of a run went: what it did besides training, by component."""
+    """Show where the time of a run went, and write what it measured as a page: by slice, confusion, calibration."""
     with _runs(out, metadata) as (console, store):
         from rich.table import Table
 
+        from tfx_pipeline.evaluation_page import write_run_page
         from tfx_pipeline.status import overhead, read_run, read_runs
 
         run = read_runs(store, 1)[0] if name == "latest" else read_run(store, name)
@@ -247,6 +255,11 @@ def report(
             f"Run {run.name}: {run.seconds:.1f} s by the clock, {total[1]:.1f} s of training. Largest besides:"
         )
         console.print(f"{largest}. Folds are side by side: their seconds add up to more than the clock's.")
+        try:
+            page = write_run_page(store, run, out / "reports")
+        except InputError as error:  # the extra `report` is missing
+            page = f"none: {error}"
+        console.print(f"What was measured: {page or 'nothing, the run did not come so far'}", soft_wrap=True)
 
 
 def _below(path, folder):
@@ -395,7 +408,8 @@ def _print_result(result, config):
     table.add_row("skipped pictures", str(result.skipped))
     table.add_row("accuracy", _accuracy(result, config))
     if result.baseline_accuracy is not None:
-        table.add_row("model served before", f"{result.baseline_accuracy:.3f} on the same fold")
+        remark = result.baseline_remark and f", {result.baseline_remark}"
+        table.add_row("model served before", f"{result.baseline_accuracy:.3f} on the same fold{remark}")
     table.add_row("blessed", "yes" if result.version else "no")
     table.add_row("pushed", str(result.version) if result.version else f"nothing: {result.reason}")
     if result.cross_validation:

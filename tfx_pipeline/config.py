@@ -62,18 +62,22 @@ class DataGate:
         schema: file of a schema (`schema.pbtxt`) that the records must follow; `""` infers one from them, which then
             holds between the folds alone.
         label_drift: float in [0, 1], the most that the share of any label may differ from what it was in the last run
-            that passed; 1 lets every drift pass.
+            that passed, where that had the same labels; 1 lets every drift pass.
+        shrinkage: float in [0, 1], the greatest share of that run's subjects, and of its records, that may be gone; 1
+            lets every loss pass.
 
     Raises:
         InputError: a number is out of its range, or there is no such file.
     """
 
     schema: str = ""
-    label_drift: float = 1.0
+    label_drift: float = 0.1
+    shrinkage: float = 0.5
 
     def __post_init__(self):
-        if not 0 <= self.label_drift <= 1:
-            raise InputError(f"data_gate.label_drift must be in 0 ... 1, received {self.label_drift}")
+        for name in ("label_drift", "shrinkage"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"data_gate.{name} must be in 0 ... 1, received {getattr(self, name)}")
         if self.schema:
             path = pathlib.Path(self.schema).absolute()
             if not path.is_file():

@@ -28,12 +28,34 @@ from tfx_pipeline.versions import find_versions, holds
 _log = logging.getLogger(__name__)
 
 RESULTS_FILE, REPORT_FILE = "results.json", "report.html"
+FOLD_FIGURES = ("accuracy", "uar", "macro_f1")
+"""What the artifact's properties hold of every fold."""
 
 
 class CrossValidation(Artifact):
-    """`results.json` and `report.html` of a cross-validation; its custom properties hold the mean figures."""
+    """`results.json` and `report.html` of a cross-validation; its custom properties hold the figures.
+
+    Means and deviations are `frame_accuracy_mean` and so on, those of a fold `fold_0_accuracy`, by frame.
+    """
 
     TYPE_NAME = "fer.CrossValidation"  # Kubeflow wants a namespace
+
+
+def fold_properties(figures):
+    """What is said of every fold in ML Metadata.
+
+    Args:
+        figures: as `gather` returns them.
+
+    Returns:
+        A dict of a property's name to a float.
+    """
+    return {
+        f"fold_{fold}_{name}": one["frame"][name]
+        for fold, one in enumerate(figures["folds"])
+        for name in FOLD_FIGURES
+        if one["frame"][name] is not None
+    }
 
 
 def gather(folds, label_names, read_fold):
@@ -120,8 +142,10 @@ class Executor(base_executor.BaseExecutor):
         write_json(local_path(output.uri) / RESULTS_FILE, results)
         faces = join_faces(sets) if about["task"] != "video" else _without_pictures(sets)
         write_page(results, faces, np.concatenate(answers), local_path(output.uri) / REPORT_FILE)
+        for name, value in fold_properties(figures).items():
+            output.set_float_custom_property(name, value)
         for level in ("frame", "sequence"):
-            for name in ("accuracy", "uar", "macro_f1"):
+            for name in FOLD_FIGURES:
                 for statistic in ("mean", "std"):
                     output.set_float_custom_property(f"{level}_{name}_{statistic}", figures[statistic][level][name])
         output.set_int_custom_property("folds", number)
@@ -161,7 +185,7 @@ def _spec(folds):
 
 
 class CrossValidationReport(base_component.BaseComponent):
-    """Gathers the folds: figures over all of them, an HTML page, and the means as properties of the artifact.
+    """Gathers the folds: figures over all of them, an HTML page, and means and folds as properties of the artifact.
 
     Args:
         examples: channel of CorpusExampleGen.

@@ -24,23 +24,26 @@ class DataReport(Artifact):
     TYPE_NAME = "fer.DataReport"  # Kubeflow wants a namespace
 
 
-def label_shares(statistics):
-    """The share of every label.
+def summarize(statistics):
+    """What of the data is compared with that of other runs.
 
     Args:
-        statistics: list of TFDV's statistics, one a split.
+        statistics: list of TFDV's statistics, one a split, which share no subject.
 
     Returns:
-        A dict of label to its share among all records.
+        A dict: `labels`, a dict of label to its share among all records; the numbers of `records` and `subjects`.
     """
-    counts = {}
+    counts, subjects = {}, 0
     for one in statistics:
         for feature in one.datasets[0].features:
             if feature.path.step[:] == ["label"]:
                 for bucket in feature.string_stats.rank_histogram.buckets:
                     counts[bucket.label] = counts.get(bucket.label, 0) + bucket.sample_count
+            elif feature.path.step[:] == ["subject"]:
+                subjects += feature.string_stats.unique
     total = sum(counts.values())
-    return {label: count / total for label, count in sorted(counts.items())}
+    shares = {label: count / total for label, count in sorted(counts.items())}
+    return {"labels": shares, "records": int(total), "subjects": subjects}
 
 
 def drifts(before, now, most):
@@ -60,6 +63,24 @@ def drifts(before, now, most):
         f"(at most {most:.1%} apart)"
         for label, change in sorted(changes.items(), key=lambda item: (-abs(item[1]), item[0]))
         if abs(change) > most
+    ]
+
+
+def losses(before, now, most):
+    """Finds what has shrunk too much.
+
+    Args:
+        before: dict as `summarize` makes it; what an older one lacks is not compared.
+        now: the same of the new data.
+        most: float in [0, 1], the greatest share of the former that may be gone.
+
+    Returns:
+        A list of sentences.
+    """
+    return [
+        f"{before[name]} {name} before, {now[name]} now (at most {most:.1%} fewer)"
+        for name in ("subjects", "records")
+        if name in before and now[name] < before[name] * (1 - most)
     ]
 
 
@@ -98,21 +119,37 @@ class Executor(base_executor.BaseExecutor):
             path.name.removeprefix("Split-"): anomalies_pb2.Anomalies.FromString((path / _ANOMALIES_FILE).read_bytes())
             for path in _splits(input_dict["anomalies"])
         }
-        now, accepted = label_shares(statistics), keep / ACCEPTED_FILE
-        found, most = faults(anomalies), exec_properties["label_drift"]
-        if accepted.exists() and most < 1:
-            found += drifts(json.loads(accepted.read_text())["labels"], now, most)
-        lines = [f"{label}: {share:.1%} of the records" for label, share in now.items()]
+        now, accepted = summarize(statistics), keep / ACCEPTED_FILE
+        changed = _changes(json.loads(accepted.read_text()), now, exec_properties) if accepted.exists() else []
+        found = [*faults(anomalies), *changed]
+        lines = [f"{name}: {now[name]}" for name in ("subjects", "records")]
+        lines += [f"{label}: {share:.1%} of the records" for label, share in now["labels"].items()]
         if found:
             (keep / REFUSED_FILE).write_text("\n".join(["The data was refused:", *found, "", *lines]) + "\n")
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise InputError(
-                f"the data gate stops the run: {found[0]}{more}; all of it is in {keep / REFUSED_FILE}; to let such "
-                f"data pass, change data_gate in the configuration, or remove {accepted}"
+                f"the data gate stops the run: {found[0]}{more}; all of it is in {keep / REFUSED_FILE}; "
+                + (
+                    f"if the change is meant, remove {accepted}, or raise data_gate.label_drift or data_gate.shrinkage"
+                    if changed
+                    else "to let such data pass, change data_gate.schema in the configuration"
+                )
             )
         (report / REPORT_FILE).write_text("\n".join(["The data passed.", "", *lines]) + "\n")
-        write_json(accepted, {"labels": now})
-        _log.info("the data passed: %d labels, no anomaly", len(now))
+        write_json(accepted, now)
+        _log.info("the data passed: %d labels, no anomaly", len(now["labels"]))
+
+
+def _changes(before, now, exec_properties):
+    if set(before["labels"]) != set(now["labels"]):
+        lost, new = (sorted(set(one["labels"]) - set(other["labels"])) for one, other in ((before, now), (now, before)))
+        _log.warning(
+            "the labels are others than in the last run that passed (gone: %s; new: %s): the data is not compared",
+            *(", ".join(names) or "none" for names in (lost, new)),
+        )
+        return []
+    found = losses(before, now, exec_properties["shrinkage"])
+    return found + drifts(before["labels"], now["labels"], exec_properties["label_drift"])
 
 
 def _splits(artifacts):
@@ -124,7 +161,10 @@ def _splits(artifacts):
 class DataGateSpec(component_spec.ComponentSpec):
     """Inputs and outputs of `DataGate`."""
 
-    PARAMETERS = {"label_drift": component_spec.ExecutionParameter(type=float)}  # noqa: RUF012
+    PARAMETERS = {  # noqa: RUF012
+        "label_drift": component_spec.ExecutionParameter(type=float),
+        "shrinkage": component_spec.ExecutionParameter(type=float),
+    }
     INPUTS = {  # noqa: RUF012
         "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
         "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
@@ -133,22 +173,24 @@ class DataGateSpec(component_spec.ComponentSpec):
 
 
 class DataGate(base_component.BaseComponent):
-    """Stops the run at any anomaly, and where labels have drifted from what they were in the last run that passed.
+    """Stops the run at any anomaly, and where labels have drifted or data is gone since the last run that passed.
 
-    Its folder keeps `accepted.json`, the labels of that run, and after a refusal `refused.txt`.
+    Its folder keeps `accepted.json`, the figures of that run, and after a refusal `refused.txt`.
 
     Args:
         statistics: channel of StatisticsGen.
         anomalies: channel of ExampleValidator.
         label_drift: see `tfx_pipeline.config.DataGate`.
+        shrinkage: see there.
     """
 
     SPEC_CLASS = DataGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, statistics, anomalies, label_drift):
+    def __init__(self, statistics, anomalies, label_drift, shrinkage):
         spec = DataGateSpec(
             label_drift=float(label_drift),
+            shrinkage=float(shrinkage),
             statistics=statistics,
             anomalies=anomalies,
             report=channel.Channel(type=DataReport),

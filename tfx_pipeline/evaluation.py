@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
@@ -60,6 +61,7 @@ def eval_config(min_accuracy=None, max_drop=None, slices=("label",), classes=0):
     )
 
 
+_BINS = 10  # of calibration
 _ROUNDING = 1e-9  # a difference of none must not fail for its last digit
 
 
@@ -94,7 +96,53 @@ def _accuracies(uri, model_name):
     return overall, slices
 
 
-def refusal(accuracy, min_accuracy, baseline_accuracy=None, max_drop=0.0):
+def read_details(evaluation_uri, classes):
+    """Reads all that the Evaluator measured of a model, out of TFMA's binary files.
+
+    Args:
+        evaluation_uri: folder of the ModelEvaluation artifact.
+        classes: int, K, number of the model's classes.
+
+    Returns:
+        A dict: `slices`, a dict of feature to a list of `(value, count, accuracy)`, under `""` all records together;
+        `confusion`, int array `(K, K)`, rows true and columns answered; `calibration`, float array `(K, B, 3)`: for
+        every class and every bin of equal width of its probability the records, the sum of their probabilities, and
+        how many are of the class, or `None` where it was not measured.
+    """
+    names = list(eval_config_writer.load_eval_run(str(evaluation_uri))[3])
+    found = tfma.load_eval_result(str(evaluation_uri), model_name=_CANDIDATE if _CANDIDATE in names else None)
+    slices = {}
+    for key, metrics in found.slicing_metrics:
+        feature, value = key[0] if key else ("", "")
+        figures = metrics[""][""]
+        row = str(value), int(figures["example_count"]["doubleValue"]), figures[ACCURACY]["doubleValue"]
+        slices.setdefault(feature, []).append(row)
+    plots = dict(found.plots)[()][""]
+    confusion = np.zeros((classes, classes), int)
+    for entry in plots[""]["multiClassConfusionMatrixAtThresholds"]["matrices"][0]["entries"]:
+        place = entry.get("actualClassId", 0), entry.get("predictedClassId", 0)
+        confusion[place] = round(entry["numWeightedExamples"])
+    by_class = [plots.get(f"classId:{number}") for number in range(classes)]
+    calibration = None
+    if all(by_class):
+        calibration = np.array([_bins(one["calibrationHistogramBuckets"]["buckets"]) for one in by_class])
+    slices = {name: sorted(rows) for name, rows in slices.items()}
+    return {"slices": slices, "confusion": confusion, "calibration": calibration}
+
+
+def _bins(buckets):
+    """TFMA's thousand buckets of a probability as few: records, sum of probabilities, records of the class."""
+    bins = np.zeros((_BINS, 3))
+    names = ("numWeightedExamples", "totalWeightedRefinedPrediction", "totalWeightedLabel")
+    for bucket in buckets:
+        row = [bucket.get(name, 0.0) for name in names]
+        if row[0]:
+            # The mean tells the bin: the ends of the first and the last bucket are infinite.
+            bins[min(int(row[1] / row[0] * _BINS), _BINS - 1)] += row
+    return bins
+
+
+def refusal(accuracy, min_accuracy, baseline_accuracy=None, max_drop=0.0, remark=""):
     """Says why a model is not good enough, in one line.
 
     Args:
@@ -102,6 +150,7 @@ def refusal(accuracy, min_accuracy, baseline_accuracy=None, max_drop=0.0):
         min_accuracy: least accuracy.
         baseline_accuracy: optional accuracy of the model that it is compared with.
         max_drop: how far below that it may be.
+        remark: what is to be said of that model, a relative clause.
 
     Returns:
         A string, `""` where the model is good enough.
@@ -110,7 +159,8 @@ def refusal(accuracy, min_accuracy, baseline_accuracy=None, max_drop=0.0):
         return f"accuracy {accuracy:.3f} < threshold {min_accuracy:.3f}"
     if baseline_accuracy is not None and accuracy < baseline_accuracy - max_drop - _ROUNDING:
         allowed = f" - {max_drop:.3f}" if max_drop else ""
-        return f"accuracy {accuracy:.3f} < {baseline_accuracy:.3f}{allowed} of the model that is served"
+        served = f"the model that is served{remark and f', {remark}'}"
+        return f"accuracy {accuracy:.3f} < {baseline_accuracy:.3f}{allowed} of {served}"
     return ""
 
 

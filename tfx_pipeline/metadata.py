@@ -8,6 +8,7 @@ from tfx.types import standard_artifacts
 
 from tfx_pipeline.cross_validation import RESULTS_FILE, CrossValidation
 from tfx_pipeline.evaluation import read_evaluation, refusal
+from tfx_pipeline.served_model import BASELINE, LEARNT_PROPERTY
 
 
 def is_cached(store, run_id, node):
@@ -55,10 +56,10 @@ def read_outcome(store, run_id, config):
     outputs = outputs_of(store, run_id)
     of_type = {artifact.type: artifact for artifact in outputs.values()}
     examples = next(one for (node, _), one in outputs.items() if node.endswith(".CorpusExampleGen"))
-    read = _read_cross_validation if config.cross_validate else _read_single
     pushed = of_type[standard_artifacts.PushedModel.TYPE_NAME]
     done = pushed.custom_properties["pushed"].int_value
-    found = {"version": None, "reason": "", **read(of_type, config)}
+    read = _read_cross_validation(of_type) if config.cross_validate else _read_single(of_type, config, outputs)
+    found = {"version": None, "reason": "", **read}
     if done:
         return {
             **found,
@@ -76,10 +77,18 @@ def _counts(examples):
     return {name: examples.custom_properties[name].int_value for name in ("faces", "skipped")}
 
 
-def _read_single(of_type, config):
+def _read_single(of_type, config, outputs):
     evaluation = read_evaluation(of_type[standard_artifacts.ModelEvaluation.TYPE_NAME].uri)
     accuracy, baseline = evaluation["accuracy"], evaluation["baseline_accuracy"]
     slices = evaluation["slices"]
+    remark = next(
+        (
+            artifact.custom_properties[LEARNT_PROPERTY].string_value
+            for (_, output), artifact in outputs.items()
+            if output == BASELINE and LEARNT_PROPERTY in artifact.custom_properties
+        ),
+        "",
+    )
     return {
         "accuracy": accuracy,
         "accuracy_by_label": {
@@ -87,11 +96,12 @@ def _read_single(of_type, config):
         },
         "slices": slices,
         "baseline_accuracy": baseline,
-        "reason": refusal(accuracy, config.min_accuracy, baseline, config.max_drop),
+        "baseline_remark": remark,
+        "reason": refusal(accuracy, config.min_accuracy, baseline, config.max_drop, remark),
     }
 
 
-def _read_cross_validation(of_type, config):
+def _read_cross_validation(of_type):
     gathered = pathlib.Path(of_type[CrossValidation.TYPE_NAME].uri)
     results = json.loads((gathered / RESULTS_FILE).read_text())
     blessing = of_type[standard_artifacts.ModelBlessing.TYPE_NAME]

@@ -176,7 +176,10 @@ def data_components(config, parameter=_plain):
     schema = schema_gen.outputs["schema"]
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema)
     gate = DataGate(
-        statistics.outputs["statistics"], validator.outputs["anomalies"], label_drift=config.data_gate.label_drift
+        statistics.outputs["statistics"],
+        validator.outputs["anomalies"],
+        label_drift=config.data_gate.label_drift,
+        shrinkage=config.data_gate.shrinkage,
     )
     transform = Transform(
         examples=examples,
@@ -278,6 +281,8 @@ def _training(config, data, fold, suffix=""):
     tested = [] if fold is None else [config.splits[fold]]
     trained = [name for name in config.splits if name not in tested]
     custom = {
+        "corpus": config.corpus,
+        "folds": config.folds,
         "label_names": list(config.label_names),
         "task": config.task,
         "training": dataclasses.asdict(config.training),

@@ -13,6 +13,7 @@ import time
 import traceback
 
 from fer_keras.errors import InputError
+from tfx_pipeline.run_lock import one_run
 
 LOG_DIR = "logs"
 
@@ -40,6 +41,7 @@ class PipelineResult:
         log: file with everything that the libraries had to say.
         slices: accuracy by `feature:value`, of a single split.
         baseline_accuracy: that of the model that was served, on the same fold; `None` where there was none.
+        baseline_remark: whether that model learnt from this fold's people, a relative clause; `""` where it did not.
         accuracy_std: of a cross-validation, over the folds.
         cross_validation: of a cross-validation, the folder with `results.json` and `report.html`.
         run: name of the run, see `fer-keras pipeline status`.
@@ -55,6 +57,7 @@ class PipelineResult:
     log: pathlib.Path
     slices: dict = dataclasses.field(default_factory=dict)
     baseline_accuracy: float | None = None
+    baseline_remark: str = ""
     accuracy_std: float | None = None
     cross_validation: pathlib.Path | None = None
     run: str = ""
@@ -75,13 +78,13 @@ def run_local(config, on_progress=None):
         A `PipelineResult`.
 
     Raises:
-        InputError: the corpus or the configuration cannot be used.
+        InputError: the corpus or the configuration cannot be used, or another run is under way below the same folder.
         PipelineError: a component failed.
     """
     now = datetime.datetime.now()
     log = config.pipeline_root / LOG_DIR / f"{now:{_RUN}}.log"
     run_id = now.isoformat(timespec="milliseconds")
-    with _reported(log, on_progress) as report:
+    with one_run(log.parent), _reported(log, on_progress) as report:
         started = time.monotonic()
         from tfx_pipeline import metadata, pipeline
 
@@ -114,7 +117,7 @@ def infer_local(pictures, model, out, on_progress=None):
     """
     out, now = pathlib.Path(out), datetime.datetime.now()
     log, run_id = out / LOG_DIR / f"{now:{_RUN}}.log", now.isoformat(timespec="milliseconds")
-    with _reported(log, on_progress) as report, _failures_in(log):
+    with one_run(log.parent), _reported(log, on_progress) as report, _failures_in(log):
         from tfx.orchestration.metadata import Metadata
 
         from tfx_pipeline import infer, metadata

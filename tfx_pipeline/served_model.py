@@ -14,16 +14,24 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 from tfx.utils import io_utils, path_utils
 
 from tfx_pipeline.driver import FindingDriver
+from tfx_pipeline.learnt_from import learnt_from_tested
 from tfx_pipeline.local_path import local_path
-from tfx_pipeline.versions import find_versions, holds
+from tfx_pipeline.versions import holds, numbered_folders
 
 _log = logging.getLogger(__name__)
+
+BASELINE = "baseline"
+"""The output of `ServedModel`; its custom properties are `version` and `LEARNT_PROPERTY`."""
+LEARNT_PROPERTY = "learnt"
+"""Whether that version learnt from the people that the candidate is tested on: a text of `learnt_from_tested`."""
 
 _NONE = "none"
 
 
 def baseline_version(push_dir, model_dir):
-    """The newest served version that is another model than a candidate.
+    """The newest served version that can be read and is another model than a candidate.
+
+    A newer folder that no server could load is passed over, for it would switch the comparison off; the log names it.
 
     Args:
         push_dir: base path of the served model.
@@ -33,7 +41,25 @@ def baseline_version(push_dir, model_dir):
         The path of the version, or `None`. A candidate is not compared with itself: after its push a rerun finds what
         it found before, and does nothing.
     """
-    return next((version for version in find_versions(push_dir) if not holds(version, model_dir)), None)
+    found, passed_over = None, []
+    for folder in numbered_folders(push_dir):
+        if holds(folder, model_dir):
+            continue
+        if _can_be_read(folder):
+            found = folder
+            break
+        passed_over.append(folder.name)
+    if passed_over:
+        _log.warning("%s: passed over %s, which hold no model that can be read", push_dir, ", ".join(passed_over))
+    return found
+
+
+def _can_be_read(folder):
+    try:
+        tf.saved_model.load(str(folder))
+    except Exception:  # damaged files fail in many ways
+        return False
+    return True
 
 
 def has_model(artifact):
@@ -82,7 +108,7 @@ class Executor(base_executor.BaseExecutor):
     def Do(self, input_dict, output_dict, exec_properties):  # noqa: N802
         """Finds the version; see `ServedModel`."""
         self._log_startup(input_dict, output_dict, exec_properties)
-        output = artifact_utils.get_single_instance(output_dict["baseline"])
+        output = artifact_utils.get_single_instance(output_dict[BASELINE])
         version = exec_properties.get("version") or _version(input_dict, exec_properties)
         if version == _NONE:
             _log.info("no other model is served: there is nothing to compare with")
@@ -93,7 +119,11 @@ class Executor(base_executor.BaseExecutor):
             _log.warning("version %s is not compared with: %s", pathlib.Path(version).name, different)
             return
         shutil.copytree(version, local_path(path_utils.serving_model_path(output.uri)))
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        learnt = learnt_from_tested(version, local_path(path_utils.serving_model_path(model.uri)))
         output.set_string_custom_property("version", version)
+        output.set_string_custom_property(LEARNT_PROPERTY, learnt)
+        _log.info("compared with version %s%s", pathlib.Path(version).name, learnt and f", {learnt}")
 
 
 def _first_record(input_dict, exec_properties):
@@ -115,11 +145,14 @@ class ServedModelSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
     }
-    OUTPUTS = {"baseline": component_spec.ChannelParameter(type=standard_artifacts.Model)}  # noqa: RUF012
+    OUTPUTS = {BASELINE: component_spec.ChannelParameter(type=standard_artifacts.Model)}  # noqa: RUF012
 
 
 class ServedModel(base_component.BaseComponent):
     """The newest served version, to compare a candidate with; empty where there is none that it can be compared with.
+
+    One that learnt from the people that the candidate is tested on is compared with all the same: to refuse a good
+    model is safer than to bless a bad one. Its custom property `learnt` says so.
 
     Args:
         model: channel of the candidate.

@@ -11,6 +11,7 @@ from tfx.orchestration.metadata import Metadata
 from tfx.types import standard_artifacts
 
 from fer_keras.errors import InputError
+from tfx_pipeline.cross_validation import FOLD_FIGURES, CrossValidation
 from tfx_pipeline.metadata import executions_of, node_of, outputs_of
 from tfx_pipeline.metadata_store import connection_config
 from tfx_pipeline.trainer import TIMES_FILE
@@ -167,6 +168,26 @@ def _component(store, execution):
         training=times.get("training", 0.0),
         artifacts=[artifact.uri for artifact in artifacts],
     )
+
+
+def fold_figures(store, name):
+    """Reads what the folds of a cross-validation came to.
+
+    Args:
+        store: `ml_metadata.MetadataStore`.
+        name: string, the run's whole name.
+
+    Returns:
+        A list of dicts, one a fold, of `tfx_pipeline.cross_validation.FOLD_FIGURES` to a float; a figure that the
+        metadata do not hold is `None`. The list is empty for a run without a cross-validation.
+    """
+    rows = []
+    for artifact in outputs_of(store, name).values():
+        if artifact.type == CrossValidation.TYPE_NAME:
+            held = {key: value.double_value for key, value in artifact.custom_properties.items()}
+            for fold in range(artifact.custom_properties["folds"].int_value):
+                rows.append({figure: held.get(f"fold_{fold}_{figure}") for figure in FOLD_FIGURES})
+    return rows
 
 
 def overhead(run):

@@ -23,6 +23,7 @@ from fer_keras.training.static import hold_out, train_static
 from fer_keras.training.video import VideoConfig, train_video
 from tfx_pipeline.config import TASKS
 from tfx_pipeline.example_gen import ORDER
+from tfx_pipeline.learnt_from import write_training
 from tfx_pipeline.local_path import local_path
 from tfx_pipeline.occluded import OccludedConfig, train_occluded, train_occluded_fold
 from tfx_pipeline.preprocessing import FACE, FRAME, LABEL, LANDMARKS, OCCLUSION, PHASE, SEQUENCE, SUBJECT
@@ -44,8 +45,8 @@ def run_fn(fn_args):
     `fer-keras train` trains its last one.
 
     Args:
-        fn_args: TFX's `FnArgs`; `custom_config` holds `label_names`; `task` and `training`, one of
-            `tfx_pipeline.config.TASKS` and the fields of its configuration; `fold`, the number of the fold that the
+        fn_args: TFX's `FnArgs`; `custom_config` holds `corpus`, `folds` and `label_names`; `task` and `training`, one
+            of `tfx_pipeline.config.TASKS` and the fields of its configuration; `fold`, the number of the fold that the
             evaluation splits are, or `None` to train without one; `replicas`; and where a Tuner ran `tuning`, the
             fields of a `Tuning`.
     """
@@ -63,6 +64,7 @@ def run_fn(fn_args):
     limit = config.frames if video and config.sampling == "uniform" else None
     served, run = local_path(fn_args.serving_model_dir), local_path(fn_args.model_run_dir)
     export_saved_model(model, served, clip_frames=limit)
+    write_training(served, asked["corpus"], asked["folds"], asked["fold"], len(set(things.subjects.tolist())))
     model.save_to_preset(run / PRESET_DIR, {**asked, "subjects": _trained_on(things, fn_args)})
     if asked.get("fold") is not None:
         shutil.copy(directory / f"fold-{asked['fold']}.npz", run)  # for `load_fold`

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import shutil
 
 import keras_tuner
@@ -11,6 +12,7 @@ from tfx.components.tuner import component
 from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.types import artifact_utils
 
+from fer_keras.errors import InputError
 from fer_keras.json_file import write_json
 from fer_keras.training.search import StaticHyperModel, search, select_space
 from fer_keras.training.static import StaticConfig
@@ -29,9 +31,6 @@ def search_splits(fn_args, directory):
     Trials are judged on subjects held out of those. The evaluation splits are not looked at: what is tested on them has
     not been chosen by them.
 
-    Several processes share a search as KerasTuner has it: one with `KERASTUNER_TUNER_ID=chief`, the others with other
-    ids, all with `KERASTUNER_ORACLE_IP` and `KERASTUNER_ORACLE_PORT`, on one `directory`.
-
     Args:
         fn_args: TFX's `FnArgs`, see `tfx_pipeline.trainer.run_fn`.
         directory: folder of the search; one that was killed goes on there.
@@ -39,7 +38,13 @@ def search_splits(fn_args, directory):
     Returns:
         A pair: the best hyperparameters in KerasTuner's own form, and the table of the trials as
         `fer_keras.training.search.search` gives it.
+
+    Raises:
+        InputError: KerasTuner's variables ask for a search of several processes.
     """
+    if "KERASTUNER_ORACLE_IP" in os.environ:
+        # As a chief it would wait for workers that no command starts; workers would each run the whole pipeline.
+        raise InputError("KERASTUNER_ORACLE_IP is set, but the pipeline's Tuner searches in one process; unset it")
     asked = fn_args.custom_config
     base, tuning = StaticConfig(**asked["training"]), Tuning(**asked["tuning"])
     model = hyper_model(asked, base)

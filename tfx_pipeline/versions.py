@@ -8,9 +8,26 @@ import shutil
 from fer_keras.errors import InputError
 from fer_keras.export import publish_version
 
+_MODEL_FILE = "saved_model.pb"
+
+
+def numbered_folders(base_path):
+    """The folders under a server's base path that have a version's name, whatever is in them.
+
+    Args:
+        base_path: folder of versions, such as `saved_models/fer`; it need not exist.
+
+    Returns:
+        A list of paths, the greatest number first.
+    """
+    base_path = pathlib.Path(base_path)
+    children = base_path.iterdir() if base_path.is_dir() else ()
+    found = [child for child in children if child.name.isascii() and child.name.isdigit() and child.is_dir()]
+    return sorted(found, key=lambda one: int(one.name), reverse=True)
+
 
 def find_versions(base_path):
-    """The versions under a server's base path.
+    """The versions under a server's base path: the numbered folders that hold a SavedModel.
 
     Args:
         base_path: folder of versions, such as `saved_models/fer`; it need not exist.
@@ -18,9 +35,7 @@ def find_versions(base_path):
     Returns:
         A list of paths, the newest first: the first one is served.
     """
-    base_path = pathlib.Path(base_path)
-    children = base_path.iterdir() if base_path.is_dir() else ()
-    return sorted((child for child in children if child.name.isdigit()), key=lambda one: int(one.name), reverse=True)
+    return [folder for folder in numbered_folders(base_path) if (folder / _MODEL_FILE).is_file()]
 
 
 def holds(version, model_dir):
@@ -68,7 +83,7 @@ def roll_back(base_path, to=None):
         A pair of paths: the version that was copied, and the new one.
 
     Raises:
-        InputError: there is no such version, or no other one.
+        InputError: there is no such version, it holds no model, or there is no other one.
     """
     versions = find_versions(base_path)
     if not versions:
@@ -80,9 +95,9 @@ def roll_back(base_path, to=None):
     else:
         earlier = next((one for one in versions if int(one.name) == to), None)
         if earlier is None:
-            raise InputError(
-                f"{base_path}: holds no version {to}; expected one of {', '.join(one.name for one in versions)}"
-            )
+            empty = any(int(one.name) == to for one in numbered_folders(base_path))
+            what = f"version {to} holds no {_MODEL_FILE}" if empty else f"holds no version {to}"
+            raise InputError(f"{base_path}: {what}; expected one of {', '.join(one.name for one in versions)}")
         if holds(versions[0], earlier):
             raise InputError(f"{base_path}: version {to} is served already, by the newest version {versions[0].name}")
     return earlier, publish_version(base_path, lambda aside: shutil.copytree(earlier, aside))

@@ -134,7 +134,7 @@ def newest_version(base_path):
     """The number of the newest version under a server's base path, 0 where there is none."""
     base_path = pathlib.Path(base_path)
     children = base_path.iterdir() if base_path.is_dir() else ()
-    return max((int(child.name) for child in children if child.name.isdigit()), default=0)
+    return max((int(child.name) for child in children if child.name.isascii() and child.name.isdigit()), default=0)
 
 
 def publish_version(base_path, write):

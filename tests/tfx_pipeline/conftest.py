@@ -49,6 +49,8 @@ def fn_args(tmp_path, request):
             eval_files=[str(tmp_path / "test" / "*.gz")],
             hyperparameters=None,
             custom_config={
+                "corpus": "ck_plus",
+                "folds": 3,
                 "label_names": ["anger", "sadness"],
                 "task": "static",
                 "training": dataclasses.asdict(StaticConfig(epochs=1, width=0.5)),

@@ -82,6 +82,7 @@ def test_a_training_may_be_a_file_of_its_own(written, tmp_path):
         ("task: statics", "task must be one of static, video, occluded, received 'statics'"),
         ("tuning: {trials: 0}", "tuning.trials must be at least 1"),
         ("data_gate: {label_drift: 2}", "data_gate.label_drift must be in 0 ... 1"),
+        ("data_gate: {shrinkage: -0.5}", "data_gate.shrinkage must be in 0 ... 1"),
         ("data_gate: {schema: no.pbtxt}", "no.pbtxt: no such file"),
         ("- a\n- b", "the file must be a section of keys"),
         ("a: [", "is no YAML .*line 1"),

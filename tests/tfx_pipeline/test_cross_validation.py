@@ -34,7 +34,7 @@ def folds(tmp_path, monkeypatch):
 
 
 def test_folds_are_gathered(folds):
-    from tfx_pipeline.cross_validation import gather
+    from tfx_pipeline.cross_validation import fold_properties, gather
 
     figures, sets, answers = gather(folds, ("anger", "fear"), faces)
     assert figures["mean"]["frame"]["accuracy"] == 0.875
@@ -44,6 +44,9 @@ def test_folds_are_gathered(folds):
     assert [one[0]["epoch"] for one in figures["histories"]] == [1, 1]
     assert "probabilities" not in figures
     assert len(sets) == len(answers) == 2
+    properties = fold_properties(figures)
+    assert (properties["fold_0_accuracy"], properties["fold_1_uar"]) == (0.75, 1.0)
+    assert len(properties) == 6
 
 
 def test_answers_of_other_faces_are_refused(folds):

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.tfx
         ((0.6, 0.5, 0.7), "accuracy 0.600 < 0.700 of the model that is served"),
         ((0.6, 0.5, 0.7, 0.1), ""),
         ((0.6, 0.5, 0.75, 0.1), "accuracy 0.600 < 0.750 - 0.100 of the model that is served"),
+        ((0.6, 0.5, 0.7, 0.0, "which learnt"), "accuracy 0.600 < 0.700 of the model that is served, which learnt"),
     ],
 )
 def test_why_a_model_is_refused(figures, reason):

@@ -76,6 +76,13 @@ def test_from_corpus_to_pushed_model(ck_plus, tmp_path):
     compared = run_local(dataclasses.replace(config, training=learnt_nothing, min_accuracy=0.0))
     assert compared.baseline_accuracy == pushed.accuracy
     assert (compared.version is None) == (compared.accuracy < pushed.accuracy)
+    assert compared.baseline_remark == ""
+
+    # A model that held another fold out learnt from the people of this one, and is compared with all the same.
+    lines.clear()
+    other = run_local(dataclasses.replace(config, test_fold=1, max_drop=1.0), lines.append)
+    assert other.baseline_remark == "which learnt from these people"
+    assert any(line.endswith(", which learnt from these people") for line in lines)
 
     # A model with a key-point angle map takes the same records, landmarks and all.
     training = dataclasses.replace(config.training, angle_map=True)

@@ -42,3 +42,36 @@ def test_the_state_of_a_run_names_the_component():
     assert run(component("fer", "Trainer", 1, 1, "failed")).state == "failed in Trainer"
     assert run(component("fer", "Trainer", 1, 1, "running")).state == "unfinished in Trainer"
     assert run(component("fer", "Transform", 1, 1)).state == "unfinished"
+
+
+@pytest.fixture
+def store():
+    """Metadata in memory of a run with one component, which left a CrossValidation artifact of two folds."""
+    import ml_metadata
+    from ml_metadata.proto import metadata_store_pb2 as proto
+
+    config = proto.ConnectionConfig()
+    config.fake_database.SetInParent()
+    store = ml_metadata.MetadataStore(config)
+    contexts = []
+    for kind, name in (("pipeline_run", BEGAN), ("node", "fer-release.CrossValidationReport")):
+        contexts.append(proto.Context(type_id=store.put_context_type(proto.ContextType(name=kind)), name=name))
+    kind = store.put_execution_type(proto.ExecutionType(name="report"))
+    execution = proto.Execution(type_id=kind, last_known_state=proto.Execution.COMPLETE)
+    artifact = proto.Artifact(type_id=store.put_artifact_type(proto.ArtifactType(name="fer.CrossValidation")), uri="cv")
+    artifact.custom_properties["folds"].int_value = 2
+    for name, value in (("fold_0_accuracy", 0.75), ("fold_0_uar", 0.5), ("fold_1_accuracy", 1.0)):
+        artifact.custom_properties[name].double_value = value
+    event = proto.Event(type=proto.Event.OUTPUT)
+    event.path.steps.add(key="cross_validation")
+    store.put_execution(execution, [(artifact, event)], contexts)
+    return store
+
+
+def test_the_folds_of_a_cross_validation_are_read_from_the_metadata(store):
+    from tfx_pipeline.status import fold_figures
+
+    assert fold_figures(store, BEGAN) == [
+        {"accuracy": 0.75, "uar": 0.5, "macro_f1": None},
+        {"accuracy": 1.0, "uar": None, "macro_f1": None},
+    ]

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from fer_keras.errors import InputError
 from fer_keras.training.static import StaticConfig
 from tfx_pipeline.config import Tuning
 
@@ -26,3 +27,11 @@ def test_a_search_on_the_training_splits(fn_args, tmp_path, monkeypatch):
     # What was done is not done again.
     monkeypatch.setattr(tuner.StaticHyperModel, "fit", None)
     assert tuner.search_splits(args, tmp_path / "search") == (parameters, trials)
+
+
+def test_a_search_of_several_processes_is_refused(fn_args, tmp_path, monkeypatch):
+    from tfx_pipeline import tuner
+
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    with pytest.raises(InputError, match="KERASTUNER_ORACLE_IP is set"):
+        tuner.search_splits(fn_args(1, fold=1, tuning=dataclasses.asdict(Tuning())), tmp_path)

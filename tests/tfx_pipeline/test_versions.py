@@ -14,6 +14,10 @@ def served(tmp_path):
         folder = tmp_path / "fer" / str(version) / "variables"
         folder.mkdir(parents=True)
         (folder / "variables.index").write_text(content)
+        (folder.parent / "saved_model.pb").touch()
+    (tmp_path / "fer" / "12").mkdir()  # no model, as are those below
+    (tmp_path / "fer" / "12" / "README").touch()
+    (tmp_path / "fer" / "²").mkdir()
     (tmp_path / "fer" / ".11.7.tmp").mkdir()  # of a push that was killed
     (tmp_path / "fer" / "README.md").touch()
     return tmp_path / "fer"
@@ -35,7 +39,7 @@ def test_rolling_back_serves_the_model_before(served):
     earlier, version = roll_back(served)
     assert earlier.name == "1"
     assert find_versions(served)[0] == version
-    assert int(version.name) > 10
+    assert int(version.name) > 12
     assert (version / "variables" / "variables.index").read_text() == "first"
     assert len(find_versions(served)) == 4
 
@@ -56,7 +60,12 @@ def test_leftovers_of_killed_pushes_are_removed(served):
 
 
 @pytest.mark.parametrize(
-    ("to", "message"), [(3, "holds no version 3; expected one of 10, 2, 1"), (2, "version 2 is served already")]
+    ("to", "message"),
+    [
+        (3, "holds no version 3; expected one of 10, 2, 1"),
+        (12, "version 12 holds no saved_model.pb; expected one of 10, 2, 1"),
+        (2, "version 2 is served already"),
+    ],
 )
 def test_what_cannot_be_served_again(served, to, message):
     with pytest.raises(InputError, match=message):
