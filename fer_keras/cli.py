@@ -523,7 +523,8 @@ def explain(
 def export(
     model: ModelOption,
     out: Annotated[
-        Path | None, typer.Option(help="saved_model: base path, gets a new version [saved_models/fer]. Others: a file.")
+        Path | None,
+        typer.Option(help="saved_model: base path, gets a new version \\[saved_models/fer]. Others: a file."),
     ] = None,
     export_format: Annotated[
         str, typer.Option("--format", help="saved_model, tflite, tflite_dynamic, tflite_int8 or onnx.")

@@ -35,28 +35,35 @@ def run(
     corpus: Annotated[
         str | None,
         typer.Option(
-            help="ck_plus, mmi, folder (a labels.csv), synthetic (built in, drawn into the run's folder) [synthetic]"
+            help="ck_plus, mmi, folder (a labels.csv), synthetic (built in, drawn into the run's folder) \\[synthetic]"
         ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the corpus, in its official layout.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for everything that runs write [runs/pipeline].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for everything that runs write \\[runs/pipeline].")] = None,
     push_to: Annotated[
-        Path | None, typer.Option(help="Base path of the served model; gets a new version [saved_models/fer].")
+        Path | None, typer.Option(help="Base path of the served model; gets a new version \\[saved_models/fer].")
     ] = None,
     labels: Annotated[str | None, typer.Option(help="Only these labels, separated by commas.")] = None,
-    folds: Annotated[int | None, typer.Option(help="Subject-wise folds [10].")] = None,
-    test_fold: Annotated[int | None, typer.Option(help="The fold to test on; the others are trained on [0].")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Subject-wise folds [10].")] = None,
+    test_fold: Annotated[
+        int | None, typer.Option(min=0, help="The fold to test on; the others are trained on [0].")
+    ] = None,
     cross_validate: Annotated[
         bool, typer.Option("--cross-validate", help="Test on every fold in turn, then train the pushed model on all.")
+    ] = False,
+    # Not `--cross-validate/--no-cross-validate`, which takes a column of its own from the help of all options.
+    no_cross_validate: Annotated[
+        bool, typer.Option("--no-cross-validate", help="Hold one fold out, also where the file says cross_validate.")
     ] = False,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Folds side by side, one core each; 0: one after the other on all cores.")
     ] = None,
     min_accuracy: Annotated[
-        float | None, typer.Option(help="Least accuracy on what is held out for the model to be pushed [0.5].")
+        float | None,
+        typer.Option(min=0, max=1, help="Least accuracy on what is held out for the model to be pushed [0.5]."),
     ] = None,
     max_drop: Annotated[
-        float | None, typer.Option(help="How far below the accuracy of the served model it may be [0].")
+        float | None, typer.Option(min=0, max=1, help="How far below the accuracy of the served model it may be [0].")
     ] = None,
     tune: Annotated[
         int | None, typer.Option(min=1, metavar="TRIALS", help="Search for a configuration before every training.")
@@ -64,7 +71,7 @@ def run(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training faces, or clips.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation [0].")] = None,
     task: Annotated[
-        str | None, typer.Option(help="static: single faces; video: whole clips; occluded: covered faces [static].")
+        str | None, typer.Option(help="static: single faces; video: whole clips; occluded: covered faces \\[static].")
     ] = None,
     frame_model: Annotated[
         str | None, typer.Option(help="video: preset that frames' features come from; else one is trained.")
@@ -83,6 +90,8 @@ def run(
     load_libraries()
     from tfx_pipeline import run_local
 
+    if cross_validate and no_cross_validate:
+        raise InputError("--cross-validate and --no-cross-validate: expected one of them, or neither")
     chosen = {
         "corpus": {"name": corpus, "data": data, "labels": _split(labels), "strict": strict or None},
         "thresholds": {"accuracy": min_accuracy, "max_drop": max_drop},
@@ -91,7 +100,7 @@ def run(
         "push_to": push_to,
         "folds": folds,
         "test_fold": test_fold,
-        "cross_validate": cross_validate or None,
+        "cross_validate": cross_validate or (False if no_cross_validate else None),
         "task": task,
     }
     of_clips = {"frame_model": frame_model, "encoder_epochs": encoder_epochs, "frames": frames, "sampling": sampling}
@@ -279,7 +288,7 @@ def _split(labels):
 
 def _config(file, chosen, trials, of_training, of_clips):
     """The pipeline of a file and of options; `None` is an option that was not given."""
-    from tfx_pipeline.config import PipelineConfig, Tuning
+    from tfx_pipeline.config import Tuning
     from tfx_pipeline.config_file import PipelineFile, read_pipeline_file
 
     of_pipeline = file and file.suffix != ".json"
@@ -287,32 +296,9 @@ def _config(file, chosen, trials, of_training, of_clips):
     if trials is not None:
         asked = dataclasses.replace(asked, tuning=dataclasses.replace(asked.tuning or Tuning(), trials=trials))
     training = _training(asked, None if of_pipeline else file, of_training, of_clips)
+    asked.pipeline_config(training)  # what cannot work stops here, before the corpus is drawn or read
     found, data = _read(asked)
-    return PipelineConfig(
-        corpus=asked.corpus.name,
-        data_dir=data,
-        label_names=found.label_names,
-        pipeline_root=Path(asked.out),
-        push_dir=Path(asked.push_to),
-        folds=asked.folds,
-        test_fold=asked.test_fold,
-        cross_validate=asked.cross_validate,
-        fold_workers=asked.runner.workers,
-        min_accuracy=asked.thresholds.accuracy,
-        max_drop=asked.thresholds.max_drop,
-        tuning=asked.tuning,
-        data_gate=asked.data_gate,
-        slices=asked.slices,
-        training=training,
-        serving_check=asked.serving_check,
-        strict=asked.corpus.strict,
-        replicas=asked.runner.replicas,
-        beam_workers=asked.runner.beam_workers,
-        beam_args=asked.runner.beam_args,
-        reading_beam_args=asked.runner.reading_beam_args,
-        metadata=asked.runner.metadata,
-        kubeflow=asked.kubeflow,
-    )
+    return asked.pipeline_config(training, found.label_names, data)
 
 
 def _replace(part, chosen):

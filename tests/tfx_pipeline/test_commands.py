@@ -15,8 +15,11 @@ def run(*arguments):
     return typer.testing.CliRunner().invoke(app, ["run", *map(str, arguments)])
 
 
-def test_help_has_an_example():
-    assert "Example: fer-keras pipeline run" in run("--help").output
+def test_help_has_an_example_and_the_defaults():
+    output = run("--help").output
+    assert "Example: fer-keras pipeline run" in output
+    for default in ("synthetic", "runs/pipeline", "saved_models/fer", "10", "0.5", "static"):
+        assert f"[{default}]" in output
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,8 @@ def test_help_has_an_example():
         (["--frames", "4"], "--frames is for --task video"),
         (["--config", "/no/such"], "/no/such: No such file"),
         (["--task", "audio"], "task must be one of static, video, occluded, received 'audio'"),
+        (["--folds", "3", "--test-fold", "3"], "test_fold must be in 0 ... 2, received 3"),
+        (["--cross-validate", "--no-cross-validate"], "expected one of them, or neither"),
     ],
 )
 def test_bad_input_is_an_input_error(arguments, message, tmp_path):
@@ -36,6 +41,27 @@ def test_bad_input_is_an_input_error(arguments, message, tmp_path):
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "option", [("--folds", "1"), ("--test-fold", "-1"), ("--min-accuracy", "1.5"), ("--max-drop", "-0.1")]
+)
+def test_an_option_out_of_its_range_is_named(option, tmp_path):
+    result = run(*option, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option[0]}'" in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_win_over_a_file(ck_plus, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(run_local, "run_local", lambda config, on_progress: asked.append(config))
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(f"corpus: {{name: ck_plus, data: {ck_plus}}}\ncross_validate: true\nfolds: 3\n")
+    command = ("--config", file, "--out", tmp_path / "run")
+    run(*command)
+    run(*command, "--no-cross-validate", "--folds", 2)
+    assert [(one.cross_validate, one.folds) for one in asked] == [(True, 3), (False, 2)]
 
 
 def test_options_and_file_of_a_training_on_clips(ck_plus, tmp_path, monkeypatch):
