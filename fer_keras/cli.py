@@ -581,8 +581,11 @@ def main():
         errors.print(f"[red]error:[/] {escape(where + (error.strerror or str(error)))}", soft_wrap=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        extra = {"tfx": "pipeline", "apache_beam": "pipeline", "grpc": "serving", "starlette": "serving"}
-        extra |= {"yaml": "pipeline", "keras_tuner": "tuner"}
+        of_pipeline = ("tfx", "apache_beam", "kfp", "ml_metadata", "tensorflow_metadata", "yaml")
+        of_pipeline += ("tensorflow_model_analysis", "tensorflow_transform", "tensorflow_data_validation")
+        extra = {"grpc": "serving", "starlette": "serving", "keras_tuner": "tuner"} | dict.fromkeys(
+            of_pipeline, "pipeline"
+        )
         root = (error.name or "").partition(".")[0]
         if root not in extra:
             raise

@@ -395,6 +395,18 @@ def test_a_configuration_with_an_unknown_key(run, folder, tmp_path):
     assert "unknown key learning_rat; did you mean learning_rate?" in err
 
 
+@pytest.mark.parametrize("missing", ["tfx", "kfp", "ml_metadata", "tensorflow_model_analysis"])
+def test_the_pipeline_without_its_extra_says_what_to_install(run, missing, monkeypatch):
+    def command():
+        raise ModuleNotFoundError(f"No module named '{missing}.proto'", name=f"{missing}.proto")
+
+    monkeypatch.setattr(cli, "app", command)
+    monkeypatch.setattr(cli, "_add_commands", lambda: None)
+    status, _, err = run("pipeline", "status")
+    assert status == 1
+    assert err.splitlines() == [f"error: {missing} is not installed; run: pip install 'fer-keras[pipeline]'"]
+
+
 def test_no_help_is_taken_for_markup():
     import typer.main
     from rich.text import Text
