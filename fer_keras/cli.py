@@ -523,7 +523,8 @@ def explain(
 def export(
     model: ModelOption,
     out: Annotated[
-        Path | None, typer.Option(help="saved_model: base path, gets a new version [saved_models/fer]. Others: a file.")
+        Path | None,
+        typer.Option(help="saved_model: base path, gets a new version \\[saved_models/fer]. Others: a file."),
     ] = None,
     export_format: Annotated[
         str, typer.Option("--format", help="saved_model, tflite, tflite_dynamic, tflite_int8 or onnx.")
@@ -580,8 +581,11 @@ def main():
         errors.print(f"[red]error:[/] {escape(where + (error.strerror or str(error)))}", soft_wrap=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        extra = {"tfx": "pipeline", "apache_beam": "pipeline", "grpc": "serving", "starlette": "serving"}
-        extra |= {"yaml": "pipeline", "keras_tuner": "tuner"}
+        of_pipeline = ("tfx", "apache_beam", "kfp", "ml_metadata", "tensorflow_metadata", "yaml")
+        of_pipeline += ("tensorflow_model_analysis", "tensorflow_transform", "tensorflow_data_validation")
+        extra = {"grpc": "serving", "starlette": "serving", "keras_tuner": "tuner"} | dict.fromkeys(
+            of_pipeline, "pipeline"
+        )
         root = (error.name or "").partition(".")[0]
         if root not in extra:
             raise

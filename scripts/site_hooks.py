@@ -84,7 +84,8 @@ def _command(name, command, level=2):
         )
         default = "" if option.default in (None, False, "") or callable(option.default) else f"`{option.default}`"
         default = "required" if option.required else default
-        lines.append(f"| {names} | {html.escape(option.help or '').replace('|', chr(92) + '|')} | {default} |")
+        about = html.escape((option.help or "").replace("\\[", "["))  # escaped for Rich, which the terminal's help is
+        lines.append(f"| {names} | {about.replace('|', chr(92) + '|')} | {default} |")
     return "\n".join([*lines, ""])
 
 

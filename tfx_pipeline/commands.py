@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import os
 from pathlib import Path
 from typing import Annotated
@@ -35,28 +36,35 @@ def run(
     corpus: Annotated[
         str | None,
         typer.Option(
-            help="ck_plus, mmi, folder (a labels.csv), synthetic (built in, drawn into the run's folder) [synthetic]"
+            help="ck_plus, mmi, folder (a labels.csv), synthetic (built in, drawn into the run's folder) \\[synthetic]"
         ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the corpus, in its official layout.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for everything that runs write [runs/pipeline].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for everything that runs write \\[runs/pipeline].")] = None,
     push_to: Annotated[
-        Path | None, typer.Option(help="Base path of the served model; gets a new version [saved_models/fer].")
+        Path | None, typer.Option(help="Base path of the served model; gets a new version \\[saved_models/fer].")
     ] = None,
     labels: Annotated[str | None, typer.Option(help="Only these labels, separated by commas.")] = None,
-    folds: Annotated[int | None, typer.Option(help="Subject-wise folds [10].")] = None,
-    test_fold: Annotated[int | None, typer.Option(help="The fold to test on; the others are trained on [0].")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Subject-wise folds [10].")] = None,
+    test_fold: Annotated[
+        int | None, typer.Option(min=0, help="The fold to test on; the others are trained on [0].")
+    ] = None,
     cross_validate: Annotated[
         bool, typer.Option("--cross-validate", help="Test on every fold in turn, then train the pushed model on all.")
+    ] = False,
+    # Not `--cross-validate/--no-cross-validate`, which takes a column of its own from the help of all options.
+    no_cross_validate: Annotated[
+        bool, typer.Option("--no-cross-validate", help="Hold one fold out, also where the file says cross_validate.")
     ] = False,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Folds side by side, one core each; 0: one after the other on all cores.")
     ] = None,
     min_accuracy: Annotated[
-        float | None, typer.Option(help="Least accuracy on what is held out for the model to be pushed [0.5].")
+        float | None,
+        typer.Option(min=0, max=1, help="Least accuracy on what is held out for the model to be pushed [0.5]."),
     ] = None,
     max_drop: Annotated[
-        float | None, typer.Option(help="How far below the accuracy of the served model it may be [0].")
+        float | None, typer.Option(min=0, max=1, help="How far below the accuracy of the served model it may be [0].")
     ] = None,
     tune: Annotated[
         int | None, typer.Option(min=1, metavar="TRIALS", help="Search for a configuration before every training.")
@@ -64,7 +72,7 @@ def run(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training faces, or clips.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation [0].")] = None,
     task: Annotated[
-        str | None, typer.Option(help="static: single faces; video: whole clips; occluded: covered faces [static].")
+        str | None, typer.Option(help="static: single faces; video: whole clips; occluded: covered faces \\[static].")
     ] = None,
     frame_model: Annotated[
         str | None, typer.Option(help="video: preset that frames' features come from; else one is trained.")
@@ -83,6 +91,8 @@ def run(
     load_libraries()
     from tfx_pipeline import run_local
 
+    if cross_validate and no_cross_validate:
+        raise InputError("--cross-validate and --no-cross-validate: expected one of them, or neither")
     chosen = {
         "corpus": {"name": corpus, "data": data, "labels": _split(labels), "strict": strict or None},
         "thresholds": {"accuracy": min_accuracy, "max_drop": max_drop},
@@ -91,7 +101,7 @@ def run(
         "push_to": push_to,
         "folds": folds,
         "test_fold": test_fold,
-        "cross_validate": cross_validate or None,
+        "cross_validate": cross_validate or (False if no_cross_validate else None),
         "task": task,
     }
     of_clips = {"frame_model": frame_model, "encoder_epochs": encoder_epochs, "frames": frames, "sampling": sampling}
@@ -141,7 +151,8 @@ def infer(
 
     with _shown() as show:
         answers, count, skipped = run_local.infer_local(data, model, out, show)
-    console.print(f"{count} answers in {answers}; {skipped} pictures were skipped", soft_wrap=True)
+    named = f", see {answers.with_name('skipped.txt')}" if skipped else ""
+    console.print(f"{count} answers in {answers}; {skipped} pictures were skipped{named}", soft_wrap=True, markup=False)
 
 
 @app.command(epilog="Example: fer-keras pipeline rollback --push-to saved_models/fer --to 1764200000")
@@ -169,15 +180,16 @@ def compile_(
     """Compile the pipeline for Kubeflow Pipelines v2; the corpus is read here for its labels, and nothing is run."""
     from fer_keras.console import console, load_libraries
 
+    if importlib.util.find_spec("tfx") and not importlib.util.find_spec("kfp"):
+        raise InputError("compile needs the package kfp, which TFX brings up to Python 3.11: use such an environment")
     load_libraries()
-    config = _config(config_file, {}, None, {}, {})
+    config = _config(config_file, {}, None, {}, {}, push_here=False)
+    from tfx_pipeline.run_kubeflow import write_pipeline
+
     try:
-        from tfx_pipeline.run_kubeflow import write_pipeline
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"compile needs the package {error.name}, which TFX brings up to Python 3.11: use such an environment"
-        ) from error
-    write_pipeline(config, to)
+        write_pipeline(config, to)
+    except InputError as error:
+        raise InputError(f"{config_file}: {error}") from error
     console.print(f"Compiled: {to}", soft_wrap=True)
     console.print("Next: see docs/guides/kubeflow.md for the command that submits it")
 
@@ -199,13 +211,11 @@ def status(
 ):
     """Show the runs of a pipeline, or the components of one: state, durations, artifacts, blessing."""
     with _runs(out, metadata) as (console, store):
-        from rich.table import Table
-
         from tfx_pipeline.status import fold_figures, read_run, read_runs
 
         folds = []
         if name is None:
-            table = Table("run", "state", "components", "cached", "seconds", "blessed", "pushed")
+            table = _table(("run", "state", "done", "cached", "seconds", "blessed", "version"), folded="state")
             for run in read_runs(store, last):
                 done, cached = (
                     sum(one.state in states for one in run.components) for states in (("complete",), ("cached",))
@@ -215,14 +225,14 @@ def status(
                 table.add_row(run.name, run.state, *figures, blessed, Path(run.pushed).name or "-")
         else:
             run = read_runs(store, 1)[0] if name == "latest" else read_run(store, name)
-            table = Table("pipeline", "component", "state", "seconds", "artifacts")
+            table = _table(("pipeline", "component", "state", "seconds", "artifacts"), folded="artifacts")
             for one in run.components:
                 shown = "\n".join(str(_below(uri, out)) for uri in one.artifacts)
                 table.add_row(one.pipeline, one.name, one.state, f"{one.seconds:.1f}", shown)
             folds = fold_figures(store, run.name)
         console.print(table)
         if folds:
-            table = Table("fold", *folds[0])
+            table = _table(("fold", *folds[0]), folded="fold")
             for fold, figures in enumerate(folds):
                 table.add_row(str(fold), *("-" if value is None else f"{value:.3f}" for value in figures.values()))
             console.print(table)
@@ -254,12 +264,25 @@ def report(
         console.print(
             f"Run {run.name}: {run.seconds:.1f} s by the clock, {total[1]:.1f} s of training. Largest besides:"
         )
-        console.print(f"{largest}. Folds are side by side: their seconds add up to more than the clock's.")
+        of_folds = len({one.pipeline for one in run.components}) > 1
+        side_by_side = " Folds are side by side: their seconds add up to more than the clock's." if of_folds else ""
+        console.print(f"{largest}.{side_by_side}")
         try:
             page = write_run_page(store, run, out / "reports")
         except InputError as error:  # the extra `report` is missing
             page = f"none: {error}"
         console.print(f"What was measured: {page or 'nothing, the run did not come so far'}", soft_wrap=True)
+
+
+def _table(names, folded):
+    """A table for 80 columns: the cells of one column are folded where they are too long, and none is cut."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
+    for name in names:
+        table.add_column(name, no_wrap=name != folded, overflow="fold")
+    return table
 
 
 def _below(path, folder):
@@ -290,9 +313,9 @@ def _split(labels):
     return None if names is None else tuple(names)
 
 
-def _config(file, chosen, trials, of_training, of_clips):
+def _config(file, chosen, trials, of_training, of_clips, push_here=True):
     """The pipeline of a file and of options; `None` is an option that was not given."""
-    from tfx_pipeline.config import PipelineConfig, Tuning
+    from tfx_pipeline.config import Tuning
     from tfx_pipeline.config_file import PipelineFile, read_pipeline_file
 
     of_pipeline = file and file.suffix != ".json"
@@ -300,32 +323,9 @@ def _config(file, chosen, trials, of_training, of_clips):
     if trials is not None:
         asked = dataclasses.replace(asked, tuning=dataclasses.replace(asked.tuning or Tuning(), trials=trials))
     training = _training(asked, None if of_pipeline else file, of_training, of_clips)
-    found, data = _read(asked)
-    return PipelineConfig(
-        corpus=asked.corpus.name,
-        data_dir=data,
-        label_names=found.label_names,
-        pipeline_root=Path(asked.out),
-        push_dir=Path(asked.push_to),
-        folds=asked.folds,
-        test_fold=asked.test_fold,
-        cross_validate=asked.cross_validate,
-        fold_workers=asked.runner.workers,
-        min_accuracy=asked.thresholds.accuracy,
-        max_drop=asked.thresholds.max_drop,
-        tuning=asked.tuning,
-        data_gate=asked.data_gate,
-        slices=asked.slices,
-        training=training,
-        serving_check=asked.serving_check,
-        strict=asked.corpus.strict,
-        replicas=asked.runner.replicas,
-        beam_workers=asked.runner.beam_workers,
-        beam_args=asked.runner.beam_args,
-        reading_beam_args=asked.runner.reading_beam_args,
-        metadata=asked.runner.metadata,
-        kubeflow=asked.kubeflow,
-    )
+    asked.pipeline_config(training)  # what cannot work stops here, before the corpus is drawn or read
+    found, data = _read(asked, push_here)
+    return asked.pipeline_config(training, found.label_names, data)
 
 
 def _replace(part, chosen):
@@ -365,26 +365,37 @@ def _training(asked, file, chosen, of_clips):
     return training
 
 
-def _read(asked):
+def _read(asked, push_here):
     """The corpus, read before TFX is loaded, so that what is wrong with it or with the folds shows at once."""
     from fer_keras import corpora
     from tfx_pipeline.spans import newest_span
 
-    corpus, out, push_to = asked.corpus, Path(asked.out), Path(asked.push_to)
+    corpus, out = asked.corpus, Path(asked.out)
     held = {child.name for child in out.iterdir()} if out.is_dir() else set()
     if held - {"corpus"} and not held & {"logs", "metadata.sqlite"}:
         raise InputError(f"--out {out}: is not empty and holds no pipeline; expected a folder of the pipeline's own")
     if not corpus.data and corpus.name not in corpora.BUILT_IN:
         raise InputError(f"--data is missing; expected the folder of a corpus ({corpus.name})")
     data = newest_span(corpus.data) if corpus.data else out / "corpus"
+    if push_here:
+        _check_push_to(Path(asked.push_to).absolute(), data)
     if corpus.name in corpora.BUILT_IN:
         _draw(corpora.BUILT_IN[corpus.name], data)
-    if push_to.exists() and not push_to.is_dir():
-        raise InputError(f"--push-to {push_to}: is a file; expected a folder for the served versions")
     whole = {"peak_frames": None} if asked.task == "video" else {}
     found = corpora.read(corpus.name, data, list(corpus.labels) or None, strict=corpus.strict, **whole)
     corpora.assign_folds(found.subjects, asked.folds)
     return found, data
+
+
+def _check_push_to(push_to, data):
+    """Raises `InputError` where the Pusher could not write: it is the last to come, after the training."""
+    there = next(folder for folder in (push_to, *push_to.parents) if folder.exists())
+    if not there.is_dir():
+        raise InputError(f"push_to {push_to}: {there} is a file; expected a folder for the served versions")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"push_to {push_to}: {there} may not be written; expected a folder for the served versions")
+    if data.resolve() in (push_to.resolve(), *push_to.resolve().parents):
+        raise InputError(f"push_to {push_to}: is in the corpus {data}; expected a folder outside of it")
 
 
 def _draw(write, directory):
@@ -411,11 +422,24 @@ def _print_result(result, config):
         remark = result.baseline_remark and f", {result.baseline_remark}"
         table.add_row("model served before", f"{result.baseline_accuracy:.3f} on the same fold{remark}")
     table.add_row("blessed", "yes" if result.version else "no")
-    table.add_row("pushed", str(result.version) if result.version else f"nothing: {result.reason}")
+    table.add_row("pushed", _pushed(result, config))
     if result.cross_validation:
         table.add_row("report", str(result.cross_validation / "report.html"))
     table.add_row("log", str(result.log))
     console.print(table)
+
+
+def _pushed(result, config):
+    if result.version is None:
+        return f"nothing: {result.reason}"
+    if result.newly_pushed:
+        return str(result.version)
+    from tfx_pipeline.versions import find_versions
+
+    served = find_versions(config.push_dir)[0]
+    if served.name == result.version.name:
+        return f"nothing: version {served.name} with this model is served already"
+    return f"nothing: version {result.version.name} holds this model, and version {served.name} is served"
 
 
 def _accuracy(result, config):

@@ -1,10 +1,12 @@
 """What one pipeline is to do, as plain checked data."""
 
 import dataclasses
+import difflib
 import pathlib
 import re
 
 from fer_keras.corpora import CORPORA
+from fer_keras.corpora.sequence_records import CLIP_FEATURES
 from fer_keras.emotions import canonical
 from fer_keras.errors import InputError
 from fer_keras.training.static import StaticConfig
@@ -32,7 +34,7 @@ class Tuning:
         seed: int, of the search.
 
     Raises:
-        InputError: a number is out of its range.
+        InputError: a number is out of its range, or the search knows no such tuner, objective or parameter.
     """
 
     trials: int = 20
@@ -52,6 +54,20 @@ class Tuning:
             raise InputError(
                 f"tuning.validation_share must be above 0 and at most 0.5, received {self.validation_share}"
             )
+        from fer_keras.training.search import OBJECTIVES, SPACE, TUNERS  # needs the extra `tuner`
+
+        for name, known in (("tuner", TUNERS), ("objective", OBJECTIVES)):
+            _check_known(f"tuning.{name}", getattr(self, name), known)
+        for place, name in enumerate(self.parameters):
+            _check_known(f"tuning.parameters[{place}]", name, SPACE)
+
+
+def _check_known(place, name, known):
+    """Raises `InputError` unless a name is one of those that are known."""
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"{place} must be one of {', '.join(known)}, received {name!r}{hint}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +94,8 @@ class DataGate:
         for name in ("label_drift", "shrinkage"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"data_gate.{name} must be in 0 ... 1, received {getattr(self, name)}")
-        if self.schema:
-            path = pathlib.Path(self.schema).absolute()
-            if not path.is_file():
-                raise InputError(f"data_gate.schema {self.schema}: no such file; expected a schema as text (.pbtxt)")
-            object.__setattr__(self, "schema", str(path))
+        if self.schema and not pathlib.Path(self.schema).is_file():
+            raise InputError(f"data_gate.schema {self.schema}: no such file; expected a schema as text (.pbtxt)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +175,7 @@ class Kubeflow:
 
 @dataclasses.dataclass(frozen=True)
 class PipelineConfig:
-    """Everything that a run of the pipeline depends on.
+    """Everything that a run of the pipeline depends on. Messages name a field as the pipeline's file does.
 
     Args:
         corpus: name of a corpus, one of `fer_keras.corpora.CORPORA`.
@@ -235,39 +248,46 @@ class PipelineConfig:
         where = str(self.metadata or self.pipeline_root / "metadata.sqlite")
         object.__setattr__(self, "metadata", where if "://" in where else str(pathlib.Path(where).absolute()))
         object.__setattr__(self, "slices", tuple(self.slices))
-        object.__setattr__(self, "label_names", tuple(canonical(name) for name in self.label_names))
+        try:
+            object.__setattr__(self, "label_names", tuple(canonical(name) for name in self.label_names))
+        except InputError as error:
+            raise InputError(f"corpus.labels: {error}") from error
         object.__setattr__(self, "beam_args", tuple(self.beam_args))
         object.__setattr__(self, "reading_beam_args", tuple(self.reading_beam_args))
         if self.corpus not in CORPORA:
-            raise InputError(f"unknown corpus {self.corpus!r}; expected one of {', '.join(CORPORA)}")
+            raise InputError(f"corpus.name: unknown corpus {self.corpus!r}; expected one of {', '.join(CORPORA)}")
         if len(set(self.label_names)) < max(len(self.label_names), 2):
             raise InputError(
-                f"labels must be two or more distinct ones, received {', '.join(self.label_names) or 'none'}"
+                f"corpus.labels must be two or more distinct ones, received {', '.join(self.label_names) or 'none'}"
             )
         if self.folds < 2:
             raise InputError(f"folds must be at least 2, one of them to test on, received {self.folds}")
         if not 0 <= self.test_fold < self.folds:
-            raise InputError(f"the test fold must be in 0 ... {self.folds - 1}, received {self.test_fold}")
+            raise InputError(f"test_fold must be in 0 ... {self.folds - 1}, received {self.test_fold}")
         if not 0 <= self.min_accuracy <= 1:
-            raise InputError(f"the least accuracy must be in 0 ... 1, received {self.min_accuracy}")
+            raise InputError(f"thresholds.accuracy must be in 0 ... 1, received {self.min_accuracy}")
         if not 0 <= self.max_drop <= 1:
-            raise InputError(f"max_drop must be in 0 ... 1, received {self.max_drop}")
+            raise InputError(f"thresholds.max_drop must be in 0 ... 1, received {self.max_drop}")
+        known = CLIP_FEATURES if self.of_clips else (*CLIP_FEATURES, "action_units")
+        for place, name in enumerate(self.slices):
+            _check_known(f"slices[{place}]", name, known)
         if self.serving_check not in ("", "embedded") and not _IMAGE.fullmatch(self.serving_check):
             raise InputError(
                 "serving_check must be empty, embedded or an image with a tag, such as tensorflow/serving:2.16.1, "
                 f"received {self.serving_check!r}"
             )
         if self.replicas < 1:
-            raise InputError(f"replicas must be at least 1, received {self.replicas}")
+            raise InputError(f"runner.replicas must be at least 1, received {self.replicas}")
         if self.fold_workers is not None and self.fold_workers < 0:
-            raise InputError(f"fold_workers must be at least 0, received {self.fold_workers}")
+            raise InputError(f"runner.workers must be at least 0, received {self.fold_workers}")
         if self.tuning and not isinstance(self.training, StaticConfig):
             raise InputError(f"tuning is for the task static; leave it out of a pipeline of the task {self.task}")
         if self.beam_workers < 1:
-            raise InputError(f"beam_workers must be at least 1, received {self.beam_workers}")
+            raise InputError(f"runner.beam_workers must be at least 1, received {self.beam_workers}")
         if self.of_clips and self.training.sampling == "apex":
             raise InputError(
-                "sampling must be uniform or all in a pipeline, received apex: what is served does not know the apex"
+                "training.sampling must be uniform or all in a pipeline, received apex: "
+                "what is served does not know the apex"
             )
 
     @property

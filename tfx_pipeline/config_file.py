@@ -9,9 +9,10 @@ import typing
 
 import yaml
 
+from fer_keras.emotions import EMOTIONS
 from fer_keras.errors import InputError
-from fer_keras.training.config_file import check_fields, read_config
-from tfx_pipeline.config import TASKS, DataGate, Kubeflow, Tuning
+from fer_keras.training.config_file import build_config, check_fields, read_config
+from tfx_pipeline.config import TASKS, DataGate, Kubeflow, PipelineConfig, Tuning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +118,48 @@ class PipelineFile:
         Raises:
             InputError: a value is out of its range.
         """
-        return TASKS[self.task](**self.training)
+        return build_config(TASKS[self.task], self.training, "training.")
+
+    def pipeline_config(self, training=None, label_names=None, data_dir=None):
+        """What the pipeline is to do.
+
+        Args:
+            training: optional configuration of the training, in place of `training_config()`.
+            label_names: optional labels that the corpus has been found to have. Without them the configuration is for
+                checking alone: those of the section `corpus` stand in, or all there are.
+            data_dir: optional folder of the corpus, in place of that of the section.
+
+        Returns:
+            A `PipelineConfig`.
+
+        Raises:
+            InputError: a value that no run could work with.
+        """
+        return PipelineConfig(
+            corpus=self.corpus.name,
+            data_dir=self.corpus.data if data_dir is None else data_dir,
+            label_names=label_names or self.corpus.labels or EMOTIONS,
+            pipeline_root=self.out,
+            push_dir=self.push_to,
+            folds=self.folds,
+            test_fold=self.test_fold,
+            cross_validate=self.cross_validate,
+            fold_workers=self.runner.workers,
+            min_accuracy=self.thresholds.accuracy,
+            max_drop=self.thresholds.max_drop,
+            tuning=self.tuning,
+            data_gate=self.data_gate,
+            slices=self.slices,
+            training=self.training_config() if training is None else training,
+            serving_check=self.serving_check,
+            strict=self.corpus.strict,
+            replicas=self.runner.replicas,
+            beam_workers=self.runner.beam_workers,
+            beam_args=self.runner.beam_args,
+            reading_beam_args=self.runner.reading_beam_args,
+            metadata=self.runner.metadata,
+            kubeflow=self.kubeflow,
+        )
 
 
 def read_pipeline_file(path):
@@ -130,19 +172,24 @@ def read_pipeline_file(path):
         A `PipelineFile`.
 
     Raises:
-        InputError: the file is missing or no YAML, it has an unknown key, or a value of another type or out of its
-            range.
+        InputError: the file is missing, empty or no YAML, it has an unknown key or one twice, or a value of another
+            type or out of its range.
     """
     path = pathlib.Path(path)
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a pipeline as YAML") from error
+    except _PlacedError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (UnicodeDecodeError, yaml.reader.ReaderError) as error:
+        raise InputError(f"{path}: is no text in UTF-8; expected a pipeline as YAML") from error
     except (yaml.YAMLError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "cannot be read"
         raise InputError(f"{path}: is no YAML ({problem}{f', line {where.line + 1}' if where else ''})") from error
-    values = {} if values is None else values
+    if values in (None, {}):
+        raise InputError(f"{path}: is empty; expected a pipeline, its corpus at least: corpus: {{name: synthetic}}")
     if isinstance(values, dict) and isinstance(values.get("training"), str):
         task = values.get("task", "static")
         if task in TASKS:
@@ -150,7 +197,7 @@ def read_pipeline_file(path):
     try:
         found = _build(PipelineFile, values, "")
         check_fields(path, found.training, TASKS[found.task](), "training.")
-        found.training_config()
+        found.pipeline_config()
     except _PlacedError as error:
         raise InputError(f"{path}: {error}") from None
     except InputError as error:
@@ -159,7 +206,17 @@ def read_pipeline_file(path):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as PyYAML reads it, and `1e-3` as a number, which it takes for a text."""
+    """YAML as PyYAML reads it, but with `1e-3` as a number, not a text, and without keys that are there twice."""
+
+    def construct_mapping(self, node, deep=False):
+        lines = {}
+        for key, _ in node.value:
+            name, line = key.value, key.start_mark.line + 1
+            if isinstance(name, str) and name in lines:
+                raise _PlacedError(f"line {line}: key {name} is in line {lines[name]} already; expected it once")
+            if isinstance(name, str):
+                lines[name] = line
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(

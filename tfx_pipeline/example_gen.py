@@ -19,6 +19,7 @@ from fer_keras.corpora.shards import ShardWriter, plan_clip_shards, plan_shards
 from fer_keras.errors import InputError
 from tfx_pipeline.driver import FindingDriver
 from tfx_pipeline.local_path import local_path
+from tfx_pipeline.spans import newest_span
 
 _log = logging.getLogger(__name__)
 
@@ -181,9 +182,13 @@ class CorpusExampleGen(base_beam_component.BaseBeamComponent):
 
 
 def _read(properties):
-    """The corpus that the execution's properties name."""
+    """The corpus that the execution's properties name; on Kubeflow the folder of a span is found only here."""
     labels = json.loads(properties["label_names"])
     options = {"peak_frames": None} if properties["clips"] else {}
     return corpora.read(
-        properties["corpus"], properties["directory"], labels, strict=bool(properties["strict"]), **options
+        properties["corpus"],
+        newest_span(properties["directory"]),
+        labels,
+        strict=bool(properties["strict"]),
+        **options,
     )

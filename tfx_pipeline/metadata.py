@@ -8,6 +8,7 @@ from tfx.types import standard_artifacts
 
 from tfx_pipeline.cross_validation import RESULTS_FILE, CrossValidation
 from tfx_pipeline.evaluation import read_evaluation, refusal
+from tfx_pipeline.pusher import NEW_PROPERTY
 from tfx_pipeline.served_model import BASELINE, LEARNT_PROPERTY
 
 
@@ -65,6 +66,7 @@ def read_outcome(store, run_id, config):
             **found,
             "version": pathlib.Path(pushed.custom_properties["pushed_destination"].string_value),
             "reason": "",
+            "newly_pushed": bool(pushed.custom_properties[NEW_PROPERTY].int_value),
             **_counts(examples),
         }
     infra = of_type.get(standard_artifacts.InfraBlessing.TYPE_NAME)

@@ -22,6 +22,8 @@ from tfx_pipeline.local_path import local_path
 _log = logging.getLogger(__name__)
 
 SPLIT = "pictures"
+SKIPPED_FILE = "skipped.txt"
+"""File in the Examples artifact with a line for every picture that could not be used."""
 NAME = "pictures"
 """Name of the corpus in the records; `sequence` holds a picture's path within the folder."""
 
@@ -67,7 +69,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         notes = [shard.read_notes() for shard in shards]
         skipped = sorted([*map(tuple, corpus.skipped), *(tuple(one) for note in notes for one in note["skipped"])])
         faces = sum(len(note["faces"]) for note in notes)
-        (root / "skipped.txt").write_text("".join(f"{path}: {reason}\n" for path, reason in skipped))
+        (root / SKIPPED_FILE).write_text("".join(f"{path}: {reason}\n" for path, reason in skipped))
         if not faces:
             path, reason = skipped[0]
             raise InputError(f"{exec_properties['directory']}: no face was found; the first: {path}: {reason}")

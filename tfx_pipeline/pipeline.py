@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import importlib.resources
+import pathlib
 
 # Not `tfx.v1`: it imports Google Cloud's client library, which takes longer than all the rest.
 from tfx.components import ExampleValidator, InfraValidator, SchemaGen, StatisticsGen, Trainer, Transform
@@ -169,7 +170,8 @@ def data_components(config, parameter=_plain):
     examples = example_gen.outputs["examples"]
     statistics = StatisticsGen(examples=examples)
     if config.data_gate.schema:
-        schema_gen = ImportSchemaGen(schema_file=config.data_gate.schema).with_id("SchemaGen")
+        schema_file = str(pathlib.Path(config.data_gate.schema).absolute())  # it enters the metadata store
+        schema_gen = ImportSchemaGen(schema_file=schema_file).with_id("SchemaGen")
     else:
         # Clips have as many values as frames, also where all that were seen are of one length.
         schema_gen = SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=not config.of_clips)

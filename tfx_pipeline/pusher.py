@@ -19,6 +19,9 @@ _log = logging.getLogger(__name__)
 FIGURES_FILE = "figures.json"
 """File in a ModelBlessing artifact, and in `assets.extra` of the version: what a release was blessed on."""
 
+NEW_PROPERTY = "new"
+"""Property of a PushedModel artifact: 1 if the version was made by this push, 0 if it held the model before."""
+
 
 def push(model_dir, base_path, figures=None):
     """Publishes a SavedModel as the newest version under a server's base path.
@@ -70,11 +73,10 @@ class Executor(executor.Executor):
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
         blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
         figures = local_path(blessing.uri) / FIGURES_FILE
-        version = push(
-            local_path(self.GetModelPath(input_dict)),
-            destination.filesystem.base_directory,
-            figures if figures.exists() else None,
-        )
+        base = destination.filesystem.base_directory
+        before = find_versions(base)
+        version = push(local_path(self.GetModelPath(input_dict)), base, figures if figures.exists() else None)
+        pushed.set_int_custom_property(NEW_PROPERTY, int(version not in before))
         self._MarkPushed(pushed, pushed_destination=str(version), pushed_version=version.name)
 
 

@@ -35,12 +35,11 @@ def compile_pipeline(config):
         A pair of dicts: the PipelineSpec, schema 2.1, and the PlatformSpec.
 
     Raises:
-        InputError: there is no image, or no address of data, models or artifacts that a container could reach.
+        InputError: there is no image, or no address of data, models or artifacts that a container could reach, or
+            something is asked for that does not run there.
     """
     about = config.kubeflow
-    for name in ("image", "pipeline_root", "data", "push_to"):
-        if not getattr(about, name):
-            raise InputError(f"kubeflow.{name} is missing; expected it in the pipeline's file")
+    _check(config)
     there = dataclasses.replace(config, data_dir=about.data, push_dir=about.push_to)
     defaults = {}
 
@@ -69,6 +68,27 @@ def compile_pipeline(config):
     platform = _platform(about, {name: spec["components"][name]["executorLabel"] for name in tasks})
     check_documents(spec, platform)
     return spec, platform
+
+
+def _check(config):
+    """Raises `InputError` where a pipeline cannot run on Kubeflow."""
+    about, schema = config.kubeflow, config.data_gate.schema
+    for name in ("image", "pipeline_root", "data", "push_to"):
+        if not getattr(about, name):
+            raise InputError(f"kubeflow.{name} is missing; expected it in the pipeline's file")
+    if config.serving_check not in ("", "embedded"):
+        raise InputError(
+            f"serving_check must be embedded or empty on Kubeflow, where TFX's InfraValidator does not run, "
+            f"received {config.serving_check!r}"
+        )
+    if config.replicas > max(about.gpus, 1):
+        raise InputError(
+            f"kubeflow.gpus must be at least runner.replicas ({config.replicas}), one a replica, received {about.gpus}"
+        )
+    if schema and not pathlib.Path(schema).is_absolute():
+        raise InputError(
+            f"data_gate.schema must be an absolute path, that of the schema in the image, received {schema}"
+        )
 
 
 def write_pipeline(config, path):

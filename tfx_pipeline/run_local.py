@@ -8,6 +8,7 @@ import functools
 import logging
 import os
 import pathlib
+import shutil
 import sys
 import time
 import traceback
@@ -29,7 +30,7 @@ class PipelineResult:
     """What a run came to.
 
     Args:
-        version: path of the pushed version, or `None`.
+        version: path of the version that holds the model, or `None` where it is not good enough.
         reason: why nothing was pushed, `""` if something was.
         accuracy: share of the test fold's faces that the model names rightly; of a cross-validation the mean over the
             folds.
@@ -45,6 +46,7 @@ class PipelineResult:
         accuracy_std: of a cross-validation, over the folds.
         cross_validation: of a cross-validation, the folder with `results.json` and `report.html`.
         run: name of the run, see `fer-keras pipeline status`.
+        newly_pushed: whether this run pushed the version; an earlier one may have.
     """
 
     version: pathlib.Path | None
@@ -61,6 +63,7 @@ class PipelineResult:
     accuracy_std: float | None = None
     cross_validation: pathlib.Path | None = None
     run: str = ""
+    newly_pushed: bool = True
 
 
 def run_local(config, on_progress=None):
@@ -105,11 +108,12 @@ def infer_local(pictures, model, out, on_progress=None):
     Args:
         pictures: the folder; of pictures with several faces the largest is taken, those without one are skipped.
         model: folder of a SavedModel, or the base path of a served model.
-        out: folder for everything that is written; `answers.csv` is the answer.
+        out: folder for everything that is written; `answers.csv` is the answer, and `skipped.txt` names what has none.
         on_progress: as for `run_local`.
 
     Returns:
-        A triple of the path of `answers.csv`, the number of answers, and the number of pictures that were skipped.
+        A triple of the path of `answers.csv`, the number of answers, and the number of pictures that were skipped,
+        which `skipped.txt` beside it names.
 
     Raises:
         InputError: the pictures or the model cannot be used.
@@ -117,19 +121,22 @@ def infer_local(pictures, model, out, on_progress=None):
     """
     out, now = pathlib.Path(out), datetime.datetime.now()
     log, run_id = out / LOG_DIR / f"{now:{_RUN}}.log", now.isoformat(timespec="milliseconds")
-    with one_run(log.parent), _reported(log, on_progress) as report, _failures_in(log):
+    with one_run(log.parent), _reported(log, on_progress) as report:
         from tfx.orchestration.metadata import Metadata
 
         from tfx_pipeline import infer, metadata
+        from tfx_pipeline.picture_gen import SKIPPED_FILE
 
-        artifact = infer.model_artifact(model, out)
-        pipeline = infer.create_inference_pipeline(pictures, artifact, out, ["--runner=FnApiRunner"])
-        _run(pipeline, run_id, report)
-        with Metadata(pipeline.metadata_connection_config) as handle:
-            found = metadata.outputs_of(handle.store, run_id)
-        examples = found[f"{infer.PIPELINE_NAME}.PictureGen", "examples"]
-        answers = out / infer.ANSWERS_FILE
-        count = infer.write_answers(found[f"{infer.PIPELINE_NAME}.BulkInferrer", "inference_result"].uri, answers)
+        with _failures_in(log):
+            artifact = infer.model_artifact(model, out)
+            pipeline = infer.create_inference_pipeline(pictures, artifact, out, ["--runner=FnApiRunner"])
+            _run(pipeline, run_id, report)
+            with Metadata(pipeline.metadata_connection_config) as handle:
+                found = metadata.outputs_of(handle.store, run_id)
+            examples = found[f"{infer.PIPELINE_NAME}.PictureGen", "examples"]
+            answers = out / infer.ANSWERS_FILE
+            count = infer.write_answers(found[f"{infer.PIPELINE_NAME}.BulkInferrer", "inference_result"].uri, answers)
+            shutil.copyfile(pathlib.Path(examples.uri, SKIPPED_FILE), out / SKIPPED_FILE)
     return answers, count, examples.custom_properties["skipped"].int_value
 
 

@@ -17,6 +17,7 @@ from tfx_pipeline.metadata_store import connection_config
 from tfx_pipeline.trainer import TIMES_FILE
 
 _State = metadata_store_pb2.Execution.State
+_LAST = ("Pusher", "BulkInferrer")  # of `run` and of `infer`
 _BETWEEN = "between components"
 _START = "start"
 
@@ -53,7 +54,7 @@ class Run:
         components: list of `Component`, in the order in which they began.
         seconds: from its start to the end of its last component.
         blessed: whether its model was blessed; `None` where it did not come so far.
-        pushed: path of the version, `""` where nothing was pushed.
+        pushed: path of the version that holds its model, `""` where nothing was pushed.
     """
 
     name: str
@@ -64,14 +65,14 @@ class Run:
 
     @property
     def state(self):
-        """`complete`; `failed` or `unfinished` with the component."""
+        """`complete`; `failed` or `unfinished`, with the component where one was at work."""
         for one in self.components:
             if one.state == "failed":
                 return f"failed in {one.name}"
         left = [one for one in self.components if one.state not in ("complete", "cached")]
         if left:
             return f"unfinished in {left[-1].name}"
-        return "complete" if any(one.name == "Pusher" for one in self.components) else "unfinished"
+        return "complete" if any(one.name in _LAST for one in self.components) else "unfinished"
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import json
 import pathlib
+import re
 
 from fer_keras.augmentation import AugmentationStrength
 from fer_keras.errors import InputError
@@ -33,10 +34,37 @@ def read_config(path, kind=StaticConfig):
         raise InputError(f"{path}: is no JSON ({error})") from error
     check_fields(path, fields, kind())
     try:
-        kind(**fields)
+        build_config(kind, fields)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return fields
+
+
+def build_config(kind, fields, prefix=""):
+    """Makes a configuration of plain fields.
+
+    Args:
+        kind: class of the configuration, a dataclass whose fields have defaults.
+        fields: dict, such as `read_config` returns; a section of it may be a dict.
+        prefix: string, where in a file the fields are, such as `"training."`.
+
+    Returns:
+        An instance of `kind`.
+
+    Raises:
+        InputError: a value is out of its range; the message begins with the field and the sections that it is in.
+    """
+    default = kind()
+    for name, value in fields.items():
+        held = getattr(default, name)
+        if dataclasses.is_dataclass(held) and isinstance(value, dict):
+            build_config(type(held), value, f"{prefix}{name}.")  # it alone knows in which section a fault is
+    try:
+        return kind(**fields)
+    except InputError as error:
+        of_field = re.split(r"\W", str(error), maxsplit=1)[0] in fields
+        place = prefix if of_field or not prefix else f"{prefix[:-1]}: "
+        raise InputError(f"{place}{error}") from error
 
 
 _KINDS = {

@@ -395,6 +395,33 @@ def test_a_configuration_with_an_unknown_key(run, folder, tmp_path):
     assert "unknown key learning_rat; did you mean learning_rate?" in err
 
 
+@pytest.mark.parametrize("missing", ["tfx", "kfp", "ml_metadata", "tensorflow_model_analysis"])
+def test_the_pipeline_without_its_extra_says_what_to_install(run, missing, monkeypatch):
+    def command():
+        raise ModuleNotFoundError(f"No module named '{missing}.proto'", name=f"{missing}.proto")
+
+    monkeypatch.setattr(cli, "app", command)
+    monkeypatch.setattr(cli, "_add_commands", lambda: None)
+    status, _, err = run("pipeline", "status")
+    assert status == 1
+    assert err.splitlines() == [f"error: {missing} is not installed; run: pip install 'fer-keras[pipeline]'"]
+
+
+def test_no_help_is_taken_for_markup():
+    import typer.main
+    from rich.text import Text
+
+    cli._add_commands()
+    commands, seen = [typer.main.get_command(cli.app)], 0
+    while commands:
+        command = commands.pop()
+        commands += getattr(command, "commands", {}).values()
+        for help_text in filter(None, (command.help, *(getattr(option, "help", None) for option in command.params))):
+            seen += 1
+            assert Text.from_markup(help_text).plain == help_text.replace("\\[", "["), "write \\\\[ for a bracket"
+    assert seen > 100
+
+
 def test_tune_without_its_extra_says_what_to_install(run, folder, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "fer_keras.training.search", raising=False)
     monkeypatch.setitem(sys.modules, "keras_tuner", None)

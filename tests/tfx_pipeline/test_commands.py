@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import pathlib
 
 import pytest
@@ -15,8 +16,11 @@ def run(*arguments):
     return typer.testing.CliRunner().invoke(app, ["run", *map(str, arguments)])
 
 
-def test_help_has_an_example():
-    assert "Example: fer-keras pipeline run" in run("--help").output
+def test_help_has_an_example_and_the_defaults():
+    output = run("--help").output
+    assert "Example: fer-keras pipeline run" in output
+    for default in ("synthetic", "runs/pipeline", "saved_models/fer", "10", "0.5", "static"):
+        assert f"[{default}]" in output
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,8 @@ def test_help_has_an_example():
         (["--frames", "4"], "--frames is for --task video"),
         (["--config", "/no/such"], "/no/such: No such file"),
         (["--task", "audio"], "task must be one of static, video, occluded, received 'audio'"),
+        (["--folds", "3", "--test-fold", "3"], "test_fold must be in 0 ... 2, received 3"),
+        (["--cross-validate", "--no-cross-validate"], "expected one of them, or neither"),
     ],
 )
 def test_bad_input_is_an_input_error(arguments, message, tmp_path):
@@ -36,6 +42,89 @@ def test_bad_input_is_an_input_error(arguments, message, tmp_path):
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "option", [("--folds", "1"), ("--test-fold", "-1"), ("--min-accuracy", "1.5"), ("--max-drop", "-0.1")]
+)
+def test_an_option_out_of_its_range_is_named(option, tmp_path):
+    result = run(*option, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option[0]}'" in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_push_that_could_not_be_done_stops_before_the_work(ck_plus, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "closed").mkdir(0o500)
+    may_write = os.access  # a test that root runs may write anywhere
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "closed" and may_write(path, mode))
+    for push_to, message in {
+        tmp_path / "file": "file is a file; expected a folder",
+        tmp_path / "file" / "fer": "file is a file; expected a folder",
+        tmp_path / "closed" / "fer": "closed may not be written; expected a folder",
+        ck_plus: "is in the corpus",
+        ck_plus / "fer": "is in the corpus",
+    }.items():
+        result = run("--corpus", "ck_plus", "--data", ck_plus, "--out", tmp_path / "run", "--push-to", push_to)
+        assert isinstance(result.exception, InputError)
+        assert str(result.exception).startswith(f"push_to {push_to}: ")
+        assert message in str(result.exception)
+        assert not (tmp_path / "run").exists()
+    result = run("--push-to", tmp_path / "run" / "corpus" / "fer", "--out", tmp_path / "run")
+    assert "is in the corpus" in str(result.exception)
+
+
+def test_a_rerun_says_that_nothing_was_pushed(ck_plus, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "fer" / "5").mkdir(parents=True)
+    result = run_local.PipelineResult(
+        tmp_path / "fer" / "5", "", 0.5, {}, 63, 0, {}, tmp_path / "log", newly_pushed=False
+    )
+    monkeypatch.setattr(run_local, "run_local", lambda config, on_progress: result)
+    command = ("--corpus", "ck_plus", "--data", ck_plus, "--out", tmp_path / "run", "--folds", 3)
+    outcome = run(*command, "--push-to", tmp_path / "fer")
+    assert outcome.exit_code == 0
+    assert "nothing: version 5 with this model is served already" in outcome.output
+    (tmp_path / "fer" / "6").mkdir()
+    outcome = run(*command, "--push-to", tmp_path / "fer")
+    assert "nothing: version 5 holds this model, and version 6 is served" in outcome.output
+
+
+@pytest.mark.parametrize(("skipped", "end"), [(0, "0 pictures were skipped"), (3, "3 pictures were skipped, see ")])
+def test_infer_names_what_lists_the_skipped_pictures(skipped, end, tmp_path, monkeypatch):
+    answers = tmp_path / "answers.csv"
+    monkeypatch.setattr(run_local, "infer_local", lambda *arguments: (answers, 7, skipped))
+    result = typer.testing.CliRunner().invoke(app, ["infer", "--data", str(tmp_path), "--out", str(tmp_path)])
+    expected = end + (str(tmp_path / "skipped.txt") if skipped else "")
+    assert f"7 answers in {answers}; {expected}\n" in result.output
+
+
+def test_compile_names_the_file_and_what_does_not_run_on_kubeflow(ck_plus, tmp_path):
+    pytest.importorskip("kfp")
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(f"""
+corpus: {{name: ck_plus, data: {ck_plus}}}
+folds: 3
+serving_check: tensorflow/serving:2.16.1
+push_to: {ck_plus}
+kubeflow: {{image: a, pipeline_root: gs://b/c, data: /d, push_to: /e}}
+""")
+    command = ["compile", "--config", str(file), "--to", str(tmp_path / "fer.yaml")]
+    result = typer.testing.CliRunner().invoke(app, command)
+    assert str(result.exception).startswith(f"{file}: serving_check must be embedded or empty on Kubeflow")
+    assert not (tmp_path / "fer.yaml").exists()
+
+
+def test_options_win_over_a_file(ck_plus, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(run_local, "run_local", lambda config, on_progress: asked.append(config))
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(f"corpus: {{name: ck_plus, data: {ck_plus}}}\ncross_validate: true\nfolds: 3\n")
+    command = ("--config", file, "--out", tmp_path / "run")
+    run(*command)
+    run(*command, "--no-cross-validate", "--folds", 2)
+    assert [(one.cross_validate, one.folds) for one in asked] == [(True, 3), (False, 2)]
 
 
 def test_options_and_file_of_a_training_on_clips(ck_plus, tmp_path, monkeypatch):

@@ -23,8 +23,23 @@ def written(tmp_path):
     return write
 
 
-def test_an_empty_file_has_the_defaults(written):
-    assert read_pipeline_file(written("")) == PipelineFile()
+def test_what_a_file_leaves_out_has_the_default(written):
+    assert read_pipeline_file(written("corpus: {name: synthetic}")) == PipelineFile()
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
+def test_an_empty_file_is_told_what_it_needs(written, text):
+    with pytest.raises(
+        InputError, match=r"pipeline\.yaml: is empty; expected a pipeline, its corpus at least: corpus:"
+    ):
+        read_pipeline_file(written(text))
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    for content in (b"\xff\xfe\x00", b"\x00\x01"):
+        (tmp_path / "model.keras").write_bytes(content)
+        with pytest.raises(InputError, match=r"model\.keras: is no text in UTF-8; expected a pipeline as YAML"):
+            read_pipeline_file(tmp_path / "model.keras")
 
 
 def test_every_section_is_read(written):
@@ -76,7 +91,26 @@ def test_a_training_may_be_a_file_of_its_own(written, tmp_path):
         ("folds: true", "folds must be a whole number, received True"),
         ("thresholds: {accuracy: high}", "thresholds.accuracy must be a number"),
         ("training: {epoch: 3}", "unknown key training.epoch; did you mean training.epochs?"),
-        ("training: {epochs: 0}", "epochs must be from 1 to 1e"),
+        ("folds: 3\ncorpus: {}\nfolds: 4", "line 3: key folds is in line 1 already; expected it once"),
+        ("corpus:\n  data: a\n  data: b", "line 3: key data is in line 2 already"),
+        ("folds: 1", "folds must be at least 2, one of them to test on, received 1"),
+        ("{folds: 3, test_fold: 3}", r"test_fold must be in 0 \.\.\. 2, received 3"),
+        ("corpus: {name: ck}", "corpus.name: unknown corpus 'ck'"),
+        ("corpus: {labels: [happy, bored]}", "corpus.labels: unknown label 'bored'"),
+        ("thresholds: {accuracy: 1.5}", r"thresholds\.accuracy must be in 0 \.\.\. 1, received 1\.5"),
+        ("slices: [label, lable]", r"slices\[1\] must be one of label, .*, received 'lable'; did you mean label"),
+        ("runner: {workers: -1}", "runner.workers must be at least 0"),
+        ("training: {epochs: 0}", "training.epochs must be from 1 to 1e"),
+        ("training: {augmentation: {shift: 2}}", "training.augmentation.shift must be from 0 to 1"),
+        ("{task: video, training: {encoder: {epochs: 0}}}", "training.encoder.epochs must be from 1"),
+        ("{task: video, training: {encoder: {patience: 2}}}", "training: patience stops single-frame trainings"),
+        ("{task: occluded, training: {restoration: {blind: false}}}", "training.restoration.blind must be true"),
+        ("tuning: {tuner: bayes}", "tuning.tuner must be one of .*, received 'bayes'; did you mean bayesian"),
+        ("tuning: {objective: loss}", "tuning.objective must be one of val_loss, val_accuracy"),
+        (
+            "tuning: {parameters: [alpha, learningrate]}",
+            r"tuning\.parameters\[1\] must be .*did you mean learning_rate",
+        ),
         ("training: {epochs: 2026-01-01}", "training.epochs must be a whole number"),
         ("training: missing.json", "missing.json: No such file"),
         ("task: statics", "task must be one of static, video, occluded, received 'statics'"),
@@ -89,8 +123,9 @@ def test_a_training_may_be_a_file_of_its_own(written, tmp_path):
     ],
 )
 def test_what_cannot_work_is_refused(written, text, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as raised:
         read_pipeline_file(written(text))
+    assert "missing.json" in text or str(raised.value).startswith(f"{written(text)}: ")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -56,6 +56,16 @@ def test_the_fingerprint_changes_with_the_corpus_alone(ck_plus):
     assert fingerprint() != before
 
 
+def test_the_newest_span_is_read(ck_plus, tmp_path):
+    from tfx_pipeline.example_gen import _read
+
+    (tmp_path / "ck-1").mkdir()
+    (tmp_path / "ck-2").symlink_to(ck_plus)
+    properties = {"corpus": "ck_plus", "directory": f"{tmp_path}/ck-{{SPAN}}", "label_names": '["anger"]'}
+    found = _read({**properties, "strict": 0, "clips": 0})
+    assert found.samples[0].image.is_relative_to(tmp_path / "ck-2")
+
+
 def test_every_record_has_landmarks(ck_plus, tmp_path):
     from tfx_pipeline.example_gen import RecordWriter
 

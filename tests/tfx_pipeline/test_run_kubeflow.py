@@ -4,7 +4,7 @@ import pytest
 
 from fer_keras.errors import InputError
 from fer_keras.training.static import StaticConfig
-from tfx_pipeline.config import Kubeflow, PipelineConfig, Tuning
+from tfx_pipeline.config import DataGate, Kubeflow, PipelineConfig, Tuning
 
 pytest.importorskip("kfp")
 
@@ -154,6 +154,29 @@ def test_what_a_container_cannot_reach_is_asked_for(config):
 
     with pytest.raises(InputError, match=r"kubeflow\.image is missing"):
         compile_pipeline(dataclasses.replace(config, kubeflow=Kubeflow()))
+
+
+def test_what_does_not_run_there_is_refused(config, tmp_path, monkeypatch):
+    from tfx_pipeline.run_kubeflow import compile_pipeline
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fer.pbtxt").write_text("")
+    for changes, message in (
+        ({"serving_check": "tensorflow/serving:2.16.1"}, "serving_check must be embedded or empty on Kubeflow"),
+        ({"replicas": 2}, r"kubeflow\.gpus must be at least runner\.replicas \(2\), one a replica, received 1"),
+        ({"data_gate": DataGate(schema="fer.pbtxt")}, r"data_gate\.schema must be an absolute path"),
+    ):
+        with pytest.raises(InputError, match=message):
+            compile_pipeline(dataclasses.replace(config, **changes))
+
+
+def test_a_schema_is_that_of_the_image(config, tmp_path):
+    from tfx_pipeline.run_kubeflow import compile_pipeline
+
+    (tmp_path / "fer.pbtxt").write_text("")
+    gate = DataGate(schema=str(tmp_path / "fer.pbtxt"))
+    spec, _ = compile_pipeline(dataclasses.replace(config, data_gate=gate, serving_check="embedded"))
+    assert str(tmp_path / "fer.pbtxt") in str(spec["root"]["dag"]["tasks"]["SchemaGen"])
 
 
 @pytest.mark.parametrize(

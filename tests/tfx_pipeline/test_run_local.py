@@ -66,7 +66,8 @@ def test_from_corpus_to_pushed_model(ck_plus, tmp_path):
 
     # Nothing is done twice; a version that somebody removed comes back.
     lines.clear()
-    assert run_local(config, lines.append).version == pushed.version
+    again = run_local(config, lines.append)
+    assert (again.version, pushed.newly_pushed, again.newly_pushed) == (pushed.version, True, False)
     assert sum("cached" in line for line in lines) == 9
     pushed.version.rename(tmp_path / "removed")
     assert run_local(config).version.is_dir()

@@ -1,4 +1,9 @@
+import contextlib
+import dataclasses
+import io
+
 import pytest
+import rich.console
 
 pytestmark = pytest.mark.tfx
 
@@ -42,6 +47,7 @@ def test_the_state_of_a_run_names_the_component():
     assert run(component("fer", "Trainer", 1, 1, "failed")).state == "failed in Trainer"
     assert run(component("fer", "Trainer", 1, 1, "running")).state == "unfinished in Trainer"
     assert run(component("fer", "Transform", 1, 1)).state == "unfinished"
+    assert run(component("fer-infer", "BulkInferrer", 1, 1)).state == "complete"
 
 
 @pytest.fixture
@@ -75,3 +81,46 @@ def test_the_folds_of_a_cross_validation_are_read_from_the_metadata(store):
         {"accuracy": 0.75, "uar": 0.5, "macro_f1": None},
         {"accuracy": 1.0, "uar": None, "macro_f1": None},
     ]
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Shows runs with a command, on a terminal of 80 columns, without metadata."""
+    from tfx_pipeline import commands, status
+
+    def show(command, *runs):
+        output = io.StringIO()
+        console = rich.console.Console(file=output, width=80, highlight=False)
+        monkeypatch.setattr(commands, "_runs", lambda *where: contextlib.nullcontext((console, None)))
+        monkeypatch.setattr(status, "read_runs", lambda store, last: list(runs))
+        last = {"last": 10} if command == "status" else {}
+        getattr(commands, command)(name="latest" if len(runs) == 1 else None, **last)
+        return output.getvalue()
+
+    return show
+
+
+def test_80_columns_hold_all_of_a_run(shown):
+    from tfx_pipeline.status import Run
+
+    failed = component("fer-fold-10", "CrossValidationReport", 1, 12345.6, "failed")
+    runs = [
+        Run("2026-11-27T10:00:00.123", [failed], 12345.6, True, "/a/saved_models/fer/1764200000"),
+        Run("2026-11-27T10:00:00.124", [], 0.0, None, ""),
+    ]
+    output = shown("status", *runs)
+    assert "2026-11-27T10:00:00.123 failed in" in output
+    assert "2026-11-27T10:00:00.124 unfinished" in output
+    assert "1764200000" in output
+    assert "…" not in output
+    long = dataclasses.replace(failed, artifacts=["/elsewhere/runs/CrossValidationReport/cross_validation/123"])
+    output = shown("status", dataclasses.replace(runs[0], components=[long]))
+    assert "CrossValidationReport" in output
+    assert long.artifacts[0] in "".join(line[-80:].split()[-1] for line in output.splitlines())
+    assert "…" not in output
+
+
+def test_only_folds_are_side_by_side(shown):
+    single = [component("fer", name, 1, 1) for name in ("Trainer", "Pusher")]
+    assert "side by side" not in shown("report", run(*single))
+    assert "side by side" in shown("report", run(*single, component("fer-fold-0", "Trainer", 1, 1)))
