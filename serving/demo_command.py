@@ -54,6 +54,8 @@ def demo(
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         from fer_keras.console import console, load_libraries
 
+        # Every step that may take a minute on a busy machine has a line.
+        console.print("Loading TensorFlow …")
         load_libraries()
         with serving_extra("demo"):
             from serving.demo.card import find_card
@@ -67,11 +69,13 @@ def demo(
                 models.append(ModelConfig(path.resolve().name, path.resolve()))
             aside = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fer-keras-demo-")))
             for one in model or ([] if base_path else [_PRESET]):
+                console.print(f"Exporting {one} …", soft_wrap=True, markup=False)
                 models.append(_export(one, aside))
                 cards[models[-1].name] = find_card(one)
             names = [config.name for config in models]
             if len(set(names)) < len(names):
                 raise InputError(f"models are told apart by the last part of their path; received {', '.join(names)}")
+        console.print("Starting the models …" if not address else f"Asking {address} …", soft_wrap=True, markup=False)
         server = stack.enter_context(
             DemoServer(models or None, address, model_name or ["fer"], cards, host=host, port=port)
         )

@@ -45,8 +45,18 @@ def card_page(name, card):
     for token in tokens:
         token.attrs.pop("style", None)  # of aligned columns; the page allows no inline style
     body = markdown.renderer.render(tokens, markdown.options, {})
+    for tag, better in _FOR_EVERYONE.items():  # in the texts of the card `<` is escaped
+        body = body.replace(tag, better)
     return _PAGE.read_text().replace("{name}", html.escape(name)).replace("{body}", body)
 
+
+# What is wider than a phone is scrolled, by the keyboard where it can have the focus; an empty cell heads nothing.
+_FOR_EVERYONE = {
+    "<pre>": '<pre tabindex="0">',
+    "<table>": '<div class="wide" tabindex="0" role="group" aria-label="Table"><table>',
+    "</table>": "</table></div>",
+    "<th></th>": "<td></td>",
+}
 
 _NO_CARD = """# This model came without a card
 

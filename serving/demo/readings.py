@@ -81,7 +81,7 @@ def explain_face(recognizer, encoded, landmarks, label):
 
 
 def _read_picture(recognizer, encoded, limits, with_picture):
-    """Returns `kind`, `size`, and `faces` from left to right, each as `_face` makes it; perhaps `picture`."""
+    """Returns `kind`, `size`, and `faces` in reading order, each as `_face` makes it; perhaps `picture`."""
     try:
         check_pictures("picture", np.array([encoded], object), limits.image_bytes, limits.image_pixels)
         image = decode_image(encoded)
@@ -91,7 +91,7 @@ def _read_picture(recognizer, encoded, limits, with_picture):
         raise UnreadableError(
             "undecodable", "This picture is damaged, or of a kind that cannot be read here."
         ) from error
-    found = sorted(recognizer.detector.detect([image])[0], key=lambda face: face.box[0])
+    found = _in_reading_order(recognizer.detector.detect([image])[0])
     crops = [align_face(image, face.eyes) for face in found]
     landmarks = [align_landmarks(face.landmarks, face.eyes) for face in found]
     faces = []
@@ -107,6 +107,17 @@ def _read_picture(recognizer, encoded, limits, with_picture):
     return {**answer, "picture": _jpeg(image, _PICTURE_SIDE)} if with_picture else answer
 
 
+def _in_reading_order(faces):
+    """Row after row, each from left to right; a row are the faces whose middle is not below its topmost face."""
+    rows = []
+    for face in sorted(faces, key=lambda face: face.box[1] + face.box[3]):
+        middle = (face.box[1] + face.box[3]) / 2
+        if not rows or middle > rows[-1][0].box[3]:
+            rows.append([])
+        rows[-1].append(face)
+    return [face for row in rows for face in sorted(row, key=lambda face: face.box[0])]
+
+
 def _face(recognizer, image, face, crop, landmarks, row):
     return {
         "box": _fractions(face.box, image.shape),
@@ -118,7 +129,10 @@ def _face(recognizer, image, face, crop, landmarks, row):
 
 
 def _read_clip(recognizer, encoded, limits):
-    """Returns `kind`, `size`, `frames` with `seconds` and `picture`, `tracks` over these, and how much was read."""
+    """Returns `kind`, `size`, `frames` with `seconds` and `picture`, `tracks` over these, and how much was read.
+
+    That is: every so many frames (`every`), to the clip's end or not (`whole`), of so many `seconds` where known.
+    """
     with memory_file(encoded) as path, _clip_errors():
         with contextlib.closing(ClipFrames(path)) as clip:
             fps, count = clip.fps or float(_RATE), clip.frame_count
@@ -131,13 +145,16 @@ def _read_clip(recognizer, encoded, limits):
         with contextlib.closing(ClipFrames(path)) as clip:
             for frame in clip:
                 frames.append({"seconds": round(frame.seconds, 3), "picture": _jpeg(frame.image, _FRAME_SIDE)})
-                if len(frames) == len(timeline.frames) or not all(clip.skip() for _ in range(every - 1)):
+                is_last = len(frames) == len(timeline.frames)
+                goes_on = all(clip.skip() for _ in range(every if is_last else every - 1))
+                if is_last or not goes_on:
                     break
     return {
         "kind": "clip",
         "size": [first.shape[1], first.shape[0]],
         "frames": frames,
         "every": every,
+        "whole": not goes_on,
         "seconds": round(count / fps, 1) if count else None,
         "tracks": [_track(recognizer, track, every, first.shape) for track in timeline.tracks],
     }

@@ -79,6 +79,7 @@ class WebApp:
                 "address": self._address,
                 "limits": {
                     "picture_bytes": limits.image_bytes,
+                    "picture_pixels": limits.image_pixels,
                     "clip_bytes": limits.message_bytes,
                     "frames": MOST_FRAMES,
                 },

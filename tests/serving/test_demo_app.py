@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from demo_testing import FRAMES, LABELS, TinyClip, TinyFace, clip, draw, no_face, one_face, two_faces
+from demo_testing import FRAMES, LABELS, TinyClip, TinyFace, clip, draw, no_face, one_face, png, two_faces
 
 from fer_keras.corpora.motion_jpeg import encode_avi
 from fer_keras.errors import InputError
@@ -107,7 +107,7 @@ def test_models_and_limits(ask):
     assert set(faces["colours"]) == set(LABELS)
     assert (clips["clips"], clips["explains"], clips["restores"]) == (True, False, False)
     assert answer["address"] is None
-    assert answer["limits"] == {"picture_bytes": 2**20, "clip_bytes": 2**22, "frames": 150}
+    assert answer["limits"] == {"picture_bytes": 2**20, "picture_pixels": 10**6, "clip_bytes": 2**22, "frames": 150}
 
 
 def test_a_picture_of_two(ask):
@@ -132,6 +132,14 @@ def test_a_picture_of_two(ask):
     assert "picture" not in read(ask, two_faces(), picture="no").json()
 
 
+def test_faces_of_a_group_are_in_reading_order(ask):
+    one = cv2.imdecode(np.frombuffer(one_face(), np.uint8), cv2.IMREAD_COLOR)
+    rows = [np.hstack([one, np.roll(one, 25, axis=0)]), np.hstack([np.roll(one, 25, axis=0), one])]  # none is level
+    boxes = [face["box"] for face in read(ask, png(np.vstack(rows))).json()["faces"]]
+    middles = [((left + right) / 2 > 0.5, (top + bottom) / 2 > 0.5) for left, top, right, bottom in boxes]
+    assert middles == [(False, False), (True, False), (False, True), (True, True)]
+
+
 def test_the_answer_is_the_server_s(ask, bases):
     """What the page shows of a crop is what any client is answered."""
     from serving.client import Client
@@ -153,6 +161,7 @@ def test_no_face(ask):
 def test_a_clip(ask, model):
     answer = read(ask, clip(), model).json()
     assert (answer["kind"], answer["size"], answer["every"], answer["seconds"]) == ("clip", [240, 240], 1, 1.0)
+    assert answer["whole"]
     assert [frame["seconds"] for frame in answer["frames"]] == pytest.approx(
         [n / FRAMES for n in range(FRAMES)], abs=1e-3
     )
@@ -169,14 +178,27 @@ def test_a_clip(ask, model):
         assert track["rows"][-1] == pytest.approx(track["probabilities"], abs=1e-3)
 
 
-def test_a_long_clip_is_read_from_its_start_in_steps(ask, monkeypatch):
+@pytest.mark.parametrize(
+    ("rate", "count", "every", "whole"),
+    [
+        (30, 40, 3, False),
+        (30, 19, 3, False),
+        (30, 18, 3, True),
+        (25, 40, 2, False),
+        (10, 7, 1, False),
+        (10, 6, 1, True),
+    ],
+)
+def test_a_long_clip_is_read_from_its_start_in_steps(ask, monkeypatch, rate, count, every, whole):
     monkeypatch.setattr("serving.demo.readings.MOST_FRAMES", 6)
     image = cv2.imdecode(np.frombuffer(one_face(), np.uint8), cv2.IMREAD_COLOR)
-    answer = read(ask, encode_avi([image] * 40, 30)).json()
-    assert answer["every"] == 3
-    assert [frame["seconds"] for frame in answer["frames"]] == pytest.approx([n / 10 for n in range(6)], abs=1e-3)
+    answer = read(ask, encode_avi([image] * count, rate)).json()
+    assert (answer["every"], answer["whole"]) == (every, whole)
+    assert [frame["seconds"] for frame in answer["frames"]] == pytest.approx(
+        [n * every / rate for n in range(6)], abs=1e-3
+    )
     assert answer["tracks"][0]["frames"] == list(range(6))
-    assert answer["seconds"] == pytest.approx(40 / 30, abs=0.1)
+    assert answer["seconds"] == pytest.approx(count / rate, abs=0.1)
 
 
 def test_where_the_model_looked(ask):
@@ -394,7 +416,8 @@ def test_nothing_is_stored_or_logged(ask, tmp_path, monkeypatch, caplog):
 def test_cards(ask):
     card = ask.get("/card/faces").text
     assert "<h2>Known failures</h2>" in card
-    assert "<table>" in card
+    assert '<div class="wide" tabindex="0" role="group" aria-label="Table"><table>' in card
+    assert "<th></th>" not in card
     assert "style=" not in card
     assert "came without a card" in ask.get("/card/clips").text
 

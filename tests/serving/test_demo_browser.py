@@ -4,12 +4,15 @@ import base64
 import contextlib
 import pathlib
 import shutil
+import struct
 
 import cv2
 import numpy as np
 import pytest
 from demo_testing import FRAMES, LABELS, TinyClip, TinyFace, clip, draw, no_face, one_face, two_faces
 
+from fer_keras.corpora.motion_jpeg import encode_avi
+from serving.demo.card import find_card
 from serving.demo.server import DemoServer
 from serving.server.model_config import ModelConfig
 from serving.server.server import Server
@@ -33,7 +36,7 @@ QUIET = [
 ]
 CAMERA = ["--use-fake-device-for-media-stream"]
 LOOKS = [(1280, "light"), (390, "dark"), (1280, "dark"), (390, "light")]
-HEIGHTS = {1280: 900, 390: 844}
+HEIGHTS = {1280: 900, 390: 844, 320: 568}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def demo(models):
-    with DemoServer(models, port=0) as server:
+    with DemoServer(models, cards={"faces": find_card("alexnet_emotion_fer2013")}, port=0) as server:
         yield server
 
 
@@ -94,7 +97,16 @@ class Visit:
         return self.page.wait_for_selector(selector, state="visible")
 
     def text(self, selector):
-        return self.page.inner_text(selector)
+        return self.page.inner_text(selector).replace("\N{NO-BREAK SPACE}", " ")
+
+    def focus(self):
+        return self.page.evaluate("document.activeElement.id")
+
+    def hold(self, address):
+        """Keeps requests from the demo; returns the list that they come into."""
+        held = []
+        self.page.route(address, lambda route: held.append(route))
+        return held
 
     def close(self, refusals=0):
         """Ends the visit; `refusals` answers were errors, of which Chromium tells the console."""
@@ -136,7 +148,7 @@ def test_a_picture_of_two(visit, width, scheme):
     assert page.locator(".box").count() == 2
     assert page.locator(".face").first.locator(".name").all_inner_texts() == list(LABELS)
     values = page.locator(".face").first.locator(".value").all_inner_texts()
-    assert sum(int(value.removesuffix(" %")) for value in values) == pytest.approx(100, abs=2)
+    assert sum(int(value.removesuffix("\N{NO-BREAK SPACE}%")) for value in values) == pytest.approx(100, abs=2)
     assert "2 faces: face 1: " in one.text("#status")
     # The boxes lie on the picture, the first on its left half.
     picture, first, second = (box_of(page, f"{one}") for one in ("#picture", ".box:nth-child(1)", ".box:nth-child(2)"))
@@ -145,7 +157,7 @@ def test_a_picture_of_two(visit, width, scheme):
     assert middle - 20 < second[0] < second[2] < picture[2]
     assert picture[1] <= first[1] < first[3] <= picture[3]
     # What the model paints, and where it looked, for the best and for another class.
-    assert "50 %" in page.locator(".face figure").first.inner_text()
+    assert "50 %" in one.text(".face figure")
     page.locator(".face").first.get_by_role("button", name="Where the model looked", exact=True).click()
     one.shows("img[alt^='Where the model looked for']")
     page.locator(".face").first.locator(".bar", has_text="neutral").click()
@@ -184,13 +196,136 @@ def test_a_clip_with_attention(visit, width, scheme):
     page.click("summary")
     playwright_api.expect(page.locator("#table tbody tr")).to_have_count(FRAMES)
     one.check_accessibility()
-    # Another model reads the same clip, and one of its frames as a picture.
+    # Another model reads the same clip.
     page.select_option("#model", "faces")
     playwright_api.expect(page.locator("#timeline-note")).to_contain_text("this model has no attention")
     assert page.locator(".plot").count() == 1
+    one.close()
+
+
+def test_a_card_of_a_clip_tells_the_clip_from_the_frame(visit):
+    one = visit()
+    one.upload("clip.avi", clip(), "video/x-msvideo")
+    one.shows("#timeline")
+    assert one.text(".says .number") == "Face 1 in the whole clip"
+    assert one.text(".says .sure").startswith("probability ")
+    assert one.text(".now").startswith("In this frame: ")
+    whole = one.text(".says")
+    one.page.locator("#seek").focus()
+    one.page.keyboard.press("Home")
+    assert one.text(".says") == whole
+    assert one.text(".now") == f"In this frame: {one.page.locator('.is-best .name').inner_text()}"
+    one.page.select_option("#model", "clips")
+    playwright_api.expect(one.page.locator(".now")).to_contain_text("Up to this frame: ")
+    one.close()
+
+
+def test_a_part_of_a_clip(visit, monkeypatch):
+    monkeypatch.setattr("serving.demo.readings.MOST_FRAMES", 6)
+    one = visit(390, "dark")
+    one.upload("clip.avi", encode_avi(draw() * 5, 5), "video/x-msvideo")
+    one.shows("#timeline")
+    assert one.text("#remark") == "The first 1 of 8 seconds were read."
+    assert one.text("#timeline-note").startswith("Read: 6 frames, the first 1 of 8 seconds.")
+    assert one.text(".says .number") == "Face 1 in the first 1 of 8 seconds"
+    one.check_accessibility()
+    one.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS[:2])
+def test_a_frame_looked_at_closer_and_back(visit, width, scheme):
+    one = visit(width, scheme)
+    page = one.page
+    one.upload("clip.avi", clip(), "video/x-msvideo")
+    one.shows("#timeline")
+    page.locator("#seek").focus()
+    for key in ("Home", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
     page.click("#closer")
     one.shows(".face .more button")
     assert page.locator("#timeline").is_hidden()
+    one.check_accessibility()
+    read = len(one.requests)
+    page.click("#back")
+    one.shows("#timeline")
+    assert one.text("#clock") == f"0.25 s, 3 of {FRAMES}"
+    assert page.locator("#back").is_hidden()
+    assert not [url for url in one.requests[read:] if "/api/" in url]  # nothing had to be asked again
+    # By another model the frame, and then the clip, are read anew.
+    page.click("#closer")
+    one.shows("#back")
+    page.select_option("#model", "clips")
+    playwright_api.expect(page.locator(".face .more")).to_have_count(0)
+    page.click("#back")
+    one.shows("#timeline")
+    assert "weighs frames by attention" in one.text("#timeline-note")
+    # A picture of its own has no way back.
+    one.upload("face.png", one_face())
+    playwright_api.expect(page.locator("#timeline")).to_be_hidden()
+    assert page.locator("#back").is_hidden()
+    one.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS[:2])
+def test_the_card_of_the_shipped_model(visit, width, scheme):
+    one = visit(width, scheme)
+    one.page.goto(f"{one.url}/card/faces")
+    assert "alexnet_emotion_fer2013" in one.text("h1")
+    one.check_accessibility()
+    one.close()
+
+
+def test_a_narrow_page(visit):
+    one = visit(320)
+    one.upload("two.png", two_faces())
+    one.shows(".face:nth-child(2)")
+    lines = one.page.evaluate(
+        """() => {
+            const words = document.createRange();
+            for (const heading of document.querySelectorAll(".says h3")) heading.textContent = "happiness";
+            return [...document.querySelectorAll(".says h3, .bar .name, .bar .value")].map((node) => {
+                words.selectNodeContents(node);
+                return words.getClientRects().length;
+            });
+        }"""
+    )
+    assert set(lines) == {1}
+    one.close()
+
+
+def photo(width, height):
+    """A JPEG of a phone held upright: pixels lie on their side, as EXIF says. A face is in its upper left quarter."""
+    scene = np.full((height, width, 3), (180, 190, 200), np.uint8)
+    scene[: width // 2, : width // 2] = cv2.resize(draw()[FRAMES // 2], (width // 2, width // 2))
+    jpeg = cv2.imencode(".jpg", cv2.rotate(scene, cv2.ROTATE_90_COUNTERCLOCKWISE))[1].tobytes()
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+
+
+def test_a_photo_of_more_pixels_than_the_server_takes(visit):
+    one = visit()
+    boxes = []
+    for width, height in ((450, 600), (4500, 6000)):
+        one.upload("photo.jpg", photo(width, height), "image/jpeg")
+        one.shows(".box")
+        assert one.page.evaluate("[picture.naturalWidth / picture.naturalHeight]") == [pytest.approx(0.75, abs=0.01)]
+        (left, top, right, bottom), outer = box_of(one.page, ".box"), box_of(one.page, ".boxes")
+        boxes.append([left - outer[0], top - outer[1], right - outer[0], bottom - outer[1]])
+        one.page.reload()
+        one.shows("#abilities li")
+    assert boxes[1] == pytest.approx(boxes[0], abs=8)
+    one.close()
+
+
+def test_a_picture_of_more_bytes_than_the_server_takes(visit):
+    noise = np.random.default_rng(0).integers(0, 256, (2400, 2400, 3), np.uint8)
+    noise[:240, :240] = draw()[FRAMES // 2]
+    picture = cv2.imencode(".png", noise)[1].tobytes()
+    assert len(picture) > 16 * 2**20
+    one = visit()
+    one.upload("noise.png", picture)
+    one.shows("#view")
+    assert one.text("#panel-title") in ("1 face", "No face found")
     one.close()
 
 
@@ -252,6 +387,45 @@ def test_dropped_and_pasted(visit):
     one.close()
 
 
+def test_several_files(visit):
+    one = visit()
+    one.page.evaluate(
+        """content => {
+            const data = new DataTransfer();
+            const bytes = Uint8Array.from(atob(content), (one) => one.charCodeAt(0));
+            for (const name of ["a.png", "b.png"]) data.items.add(new File([bytes], name, { type: "image/png" }));
+            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+        }""",
+        base64.b64encode(one_face()).decode(),
+    )
+    one.shows(".face")
+    assert one.text("#remark") == "2 files came; only the first, “a.png”, is read."
+    one.check_accessibility()
+    one.upload("face.png", one_face())
+    playwright_api.expect(one.page.locator("#remark")).to_be_hidden()
+    one.close()
+
+
+def test_a_folder_and_a_file_that_has_gone(visit, tmp_path):
+    one = visit()
+    (tmp_path / "holiday").mkdir()
+    devtools = one.context.new_cdp_session(one.page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": [str(tmp_path / "holiday")], "dragOperationsMask": 1}
+        devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 500, "data": data})
+    one.shows("#banner[data-code='unreadable']")
+    assert "“holiday” cannot be read." in one.text("#banner")
+    one.check_accessibility()
+    (tmp_path / "face.png").write_bytes(one_face())
+    one.page.set_input_files("#file", tmp_path / "face.png")
+    one.shows(".face")
+    (tmp_path / "face.png").unlink()
+    one.page.select_option("#model", "clips")
+    one.shows("#banner[data-code='unreadable']")
+    assert "“face.png” cannot be read." in one.text("#banner")
+    one.close(refusals=1)  # Chromium's own word on the file
+
+
 def test_drawn_samples(visit):
     one = visit()
     one.page.click("[data-sample='picture']")
@@ -266,7 +440,11 @@ def test_drawn_samples(visit):
 def test_camera(visit, width, scheme):
     one = visit(width, scheme, permissions=["camera"])
     page = one.page
+    one.hold("**/api/read*")
     page.click("#camera")
+    one.shows("#video")
+    assert one.text("#panel-title") == "Looking for faces…"
+    page.unroute("**/api/read*")  # what was held goes on
     one.shows(".face .name")
     assert one.text("#panel-title") == "1 face"
     video, box = box_of(page, "#video"), box_of(page, ".box")
@@ -341,21 +519,55 @@ def test_unreadable_and_too_large(visit, tmp_path, width, scheme):
 def test_loading_is_seen(visit):
     one = visit()
     page = one.page
-    held = []
-    page.route("**/api/read*", lambda route: held.append(route))
+    held = one.hold("**/api/read*")
     one.upload("face.png", one_face())
     one.shows("#loading")
     assert one.text("#loading-text") == "Looking for faces…"
     assert page.get_attribute("#stage", "aria-busy") == "true"
+    while not held:
+        page.wait_for_timeout(50)
     held[0].continue_()
     one.shows(".face")
     assert page.locator("#loading").is_hidden()
-    one.upload("face.png", one_face())
-    one.shows("#loading")
-    page.click("#cancel")
-    one.shows("#drop")
-    assert page.evaluate("document.activeElement.id") == "choose"
     one.close()
+
+
+@pytest.mark.parametrize("way", ["click", "Enter", "Escape"])
+@pytest.mark.parametrize("held", ["**/api/sample/*", "**/api/read*"])
+def test_loading_is_cancelled(visit, held, way):
+    one = visit()
+    page = one.page
+    requests = one.hold(held)
+    page.focus("[data-sample='clip']")
+    page.keyboard.press("Enter")
+    one.shows("#loading")
+    assert one.focus() == "cancel"
+    while not requests:
+        page.wait_for_timeout(50)
+    one.check_accessibility()
+    if way == "click":
+        page.click("#cancel")
+    else:
+        page.keyboard.press(way)
+    playwright_api.expect(page.locator("#loading")).to_be_hidden()
+    assert page.evaluate("document.activeElement.dataset.sample") == "clip"
+    page.unroute(held)
+    page.wait_for_timeout(500)
+    assert page.locator("#drop").is_visible()
+    # Nothing is left that the next file would stumble over.
+    one.upload("face.png", one_face())
+    one.shows(".face")
+    assert one.focus() == "stage"  # the button that had it is gone
+    one.close()
+
+
+def test_a_sample_that_does_not_come(visit):
+    one = visit()
+    one.page.route("**/api/sample/*", lambda route: route.fulfill(status=500, body="not JSON"))
+    one.page.click("[data-sample='clip']")
+    one.shows("#banner[data-code='internal']")
+    one.shows("#drop")
+    one.close(refusals=1)
 
 
 def test_a_stopped_demo_comes_back(browser, models):

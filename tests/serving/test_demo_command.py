@@ -19,20 +19,21 @@ def run(*arguments):
     return start_command("serving.demo_command", "demo", *arguments)
 
 
-def opened(process):
-    """Waits for the line that names the page; returns the address."""
+def line_of(process, start):
+    """Waits for the line that begins so, and returns it."""
     line = ""
-    while "Open http" not in line:
+    while not line.startswith(start):
         line = process.stdout.readline()
         assert line or process.poll() is None, process.stderr.read()
-    return re.search(r"Open (http://127\.0\.0\.1:\d+) ", line).group(1)
+    return line
 
 
 @pytest.mark.slow
 def test_the_preset_is_offered_until_a_signal_comes(tmp_path):
     TinyFace().save(tmp_path / "drawn" / "1")
     process = run("--model", "alexnet_emotion_fer2013", "--base-path", str(tmp_path / "drawn"), "--port", "0")
-    url = opened(process)
+    line_of(process, "Exporting alexnet_emotion_fer2013 …")
+    url = re.match(r"Open (http://127\.0\.0\.1:\d+) ", line_of(process, "Open "))[1]
     with urllib.request.urlopen(f"{url}/api/models") as response:
         models = json.load(response)["models"]
     assert [model["name"] for model in models] == ["drawn", "alexnet_emotion_fer2013"]
@@ -43,6 +44,19 @@ def test_the_preset_is_offered_until_a_signal_comes(tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_export(tmp_path, monkeypatch, stop):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process = run("--model", "alexnet_emotion_fer2013", "--model", "never_comes_to_be_looked_for", "--port", "0")
+    line_of(process, "Exporting alexnet_emotion_fer2013 …")
+    process.send_signal(stop)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output) == (0, ""), errors
+    assert "Traceback" not in errors
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

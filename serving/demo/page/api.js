@@ -7,25 +7,40 @@ export class Failure extends Error {
   }
 }
 
-async function ask(path, options) {
-  let response, answer;
+const STOPPED = "The program behind this page does not answer.";
+const WRONG = "Something went wrong in the demo.";
+
+// A request; `take` gets what is wanted from the response.
+async function ask(path, options, take = (response) => response.json()) {
   try {
-    response = await fetch(path, options);
-    answer = await response.json();
+    const response = await fetch(path, options);
+    if (response.ok) return await take(response);
+    const { error } = await response.json();
+    throw new Failure(error?.code ?? "internal", error?.message ?? WRONG);
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Failure("stopped", "The program behind this page does not answer.");
+    if (error instanceof Failure || error.name === "AbortError") throw error;
+    // TypeError is what `fetch` says of a network that fails; anything else, an answer of another program.
+    throw error.name === "TypeError" ? new Failure("stopped", STOPPED) : new Failure("internal", WRONG);
   }
-  if (!response.ok) throw new Failure(answer.error?.code ?? "internal", answer.error?.message ?? "Something went wrong.");
-  return answer;
+}
+
+// Read before it is sent: of a body that cannot be read `fetch` says what it says of a network that fails.
+async function contentOf(file) {
+  try {
+    return await file.arrayBuffer();
+  } catch {
+    const name = file.name ? `“${file.name}”` : "This file";
+    throw new Failure("unreadable", `${name} cannot be read. It may be a folder, or no longer be where it was.`);
+  }
 }
 
 export const askModels = () => ask("/api/models");
 
-export function askReading(file, model, { picture = true, signal } = {}) {
+export async function askReading(file, model, { picture = true, signal } = {}) {
+  const body = await contentOf(file);
   const query = new URLSearchParams({ model, ...(picture ? {} : { picture: "no" }) });
   const headers = { "content-type": "application/octet-stream" };
-  return ask(`/api/read?${query}`, { method: "POST", body: file, headers, signal });
+  return ask(`/api/read?${query}`, { method: "POST", body, headers, signal });
 }
 
 export function askWhere(model, face, label) {
@@ -33,12 +48,4 @@ export function askWhere(model, face, label) {
   return ask("/api/explain", { method: "POST", body, headers: { "content-type": "application/json" } });
 }
 
-export async function askSample(kind) {
-  let response;
-  try {
-    response = await fetch(`/api/sample/${kind}`);
-  } catch {
-    throw new Failure("stopped", "The program behind this page does not answer.");
-  }
-  return response.blob();
-}
+export const askSample = (kind, signal) => ask(`/api/sample/${kind}`, { signal }, (response) => response.blob());

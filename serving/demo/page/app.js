@@ -2,9 +2,10 @@
 
 import { Failure, askModels, askReading, askSample } from "./api.js";
 import { Camera } from "./camera.js";
-import { byId, el, percent, plural } from "./dom.js";
+import { byId, el, plural, sentence } from "./dom.js";
 import { FaceCard, describe, placeBoxes, showBoxes } from "./faces.js";
-import { Timeline } from "./timeline.js";
+import { shrink } from "./shrink.js";
+import { Timeline, extent } from "./timeline.js";
 
 const RECORD_SECONDS = 3;
 const SPOKEN_EVERY = 3000; // milliseconds between two lines that a screen reader reads out from the camera
@@ -21,9 +22,11 @@ let limits = {};
 let model = null; // the chosen one
 let last = null; // the file that was read last, to be read again by another model
 let reading = null; // what is shown
+let origin = null; // of a frame that is looked at closer, the clip: its `file`, and `answer`, `model`, `index` as shown
 let cards = [];
 let chosen = null; // number of the face
 let asking = null; // AbortController of the question under way
+let focused = null; // what had the focus before the loading layer came over it
 let timer = null; // of the player
 let ready = null; // a promise: the models are known, or what is wrong with them is said
 
@@ -33,6 +36,7 @@ const TITLES = {
   stopped: "The demo has stopped",
   model_server: "The model server does not answer",
   undecodable: "This cannot be read",
+  unreadable: "This cannot be read",
   too_large: "Too large",
   camera_refused: "The camera was refused",
   camera_insecure: "No camera on this page",
@@ -59,10 +63,38 @@ function calm() {
 }
 
 function busy(text) {
-  byId("loading").hidden = !text;
+  const layer = byId("loading");
+  const cancel = byId("cancel");
+  const comes = text && layer.hidden;
+  const goes = !text && document.activeElement === cancel;
+  const had = document.activeElement;
+  layer.hidden = !text;
   byId("loading-text").textContent = text ?? "";
   byId("stage").setAttribute("aria-busy", String(Boolean(text)));
+  for (const id of ["drop", "view"]) byId(id).inert = Boolean(text);
   if (text) say(text);
+  // Who is elsewhere, at the models for one, stays there.
+  if (comes && (had === document.body || byId("stage").contains(had))) {
+    focused = had;
+    cancel.focus({ preventScroll: true });
+  }
+  if (goes) {
+    // Hidden by what is shown now, it gives way to the first button, or to the picture.
+    const next = focused?.offsetParent ? focused : byId(byId("drop").hidden ? "stage" : "choose");
+    next.focus({ preventScroll: true });
+  }
+}
+
+function cancel() {
+  clear();
+  stage("drop");
+  busy(null);
+}
+
+// What there is to know beside the answer.
+function remark(text) {
+  byId("remark").hidden = false; // first, for what changes while it is hidden is not read out
+  byId("remark").append(`${text} `);
 }
 
 function say(text) {
@@ -81,6 +113,7 @@ function stage(what) {
   for (const id of ["freeze", "stop"]) byId(id).hidden = what !== "camera";
   byId("record").hidden = what !== "camera" || !camera.canRecord;
   byId("closer").hidden = what !== "clip" || !(model.explains || model.restores);
+  byId("back").hidden = what !== "picture" || !origin;
   byId("panel").classList.toggle("is-reading", what !== "drop");
   byId("abilities").hidden = what !== "drop";
   byId("panel-title").textContent = what === "drop" ? "What you will see" : "Faces";
@@ -96,8 +129,11 @@ function clear() {
   pause();
   camera.stop();
   reading = null;
+  origin = null;
   chosen = null;
   cards = [];
+  byId("remark").replaceChildren();
+  byId("remark").hidden = true;
   byId("cards").replaceChildren();
   boxes.replaceChildren();
 }
@@ -160,7 +196,7 @@ function showPicture(answer) {
 
 // Clips --------------------------------------------------------------------------------------------------------------
 
-function showClip(answer) {
+function showClip(answer, index = strongest(answer.tracks[0])) {
   reading = answer;
   stage("clip");
   seek.max = answer.frames.length - 1;
@@ -169,10 +205,11 @@ function showClip(answer) {
   showCards(tracks.map((track) => track.number), false);
   byId("work").classList.toggle("is-many", tracks.length > 1);
   head(tracks.length, NO_FACE);
+  if (!answer.whole) remark(`${sentence(extent(answer))} were read.`);
   say(tracks.length
     ? `${plural(tracks.length, "face")} in ${plural(answer.frames.length, "frame")}: ${tracks.map((track) => `face ${track.number}, ${track.label}`).join("; ")}.`
     : "No face was found in this clip.");
-  showFrame(strongest(tracks[0]));
+  showFrame(index);
 }
 
 // The frame that shows the clip's answer best.
@@ -190,10 +227,8 @@ function showFrame(index) {
   const faces = [];
   reading.tracks.forEach((track, which) => {
     const at = track.frames.indexOf(index);
-    const sure = `in the whole clip, ${percent(Math.max(...track.probabilities))}`;
-    const kind = `Face ${track.number}${at < 0 ? ", not in this frame" : ""}`;
     const face = { number: track.number, box: track.boxes[at], label: track.labels[at], probabilities: track.rows[at] ?? track.rows[0].map(() => 0) };
-    cards[which].show(face, { kind, sure, headline: track.label });
+    cards[which].showOfClip(face, track, { part: reading.whole ? "the whole clip" : extent(reading), isSeen: at >= 0 });
     if (at >= 0) faces.push(face);
   });
   showBoxes(boxes, faces, model, { choose });
@@ -240,28 +275,17 @@ function blobOf(address) {
 
 const isClip = (file) => !/^image\//.test(file.type) || /gif|tiff|svg|heic|heif|avif/.test(file.type);
 
-async function readFile(file) {
-  if (!file) return;
+// Does what a visitor may cancel; what comes next cancels it too.
+async function working(job) {
   clear();
   calm();
-  await ready;
-  if (!model) return;
-  const most = isClip(file) ? limits.clip_bytes : limits.picture_bytes;
-  if (file.size > most) {
-    stage("drop");
-    return complain(new Failure("too_large", `This file has ${(file.size / 2 ** 20).toFixed(0)} MiB; at most ${most / 2 ** 20} are taken.`));
-  }
-  last = file;
-  busy(isClip(file) ? "Reading the clip frame by frame…" : "Looking for faces…");
   const mine = (asking = new AbortController());
   try {
-    const answer = await askReading(file, model.name, { signal: mine.signal });
-    if (mine.signal.aborted) return;
-    if (answer.kind === "clip") showClip(answer);
-    else showPicture(answer);
-    byId("stage").focus({ preventScroll: true });
+    await ready;
+    if (!model) await loadModels(); // what was wrong then may be over
+    if (!mine.signal.aborted) await job(mine.signal);
   } catch (error) {
-    if (error.name === "AbortError") return;
+    if (mine.signal.aborted) return;
     stage("drop");
     fail(error);
   } finally {
@@ -272,37 +296,66 @@ async function readFile(file) {
   }
 }
 
-async function readSample(kind) {
-  try {
-    busy(kind === "clip" ? "Drawing a clip…" : "Drawing a face…");
-    await readFile(await askSample(kind));
-  } catch (error) {
-    busy(null);
-    fail(error);
+async function read(given, signal) {
+  busy(isClip(given) ? "Reading the clip frame by frame…" : "Looking for faces…");
+  const file = isClip(given) ? given : await shrink(given, limits);
+  const most = isClip(given) ? limits.clip_bytes : limits.picture_bytes;
+  if (file.size > most) {
+    throw new Failure("too_large", `This file has ${(file.size / 2 ** 20).toFixed(0)} MiB; at most ${most / 2 ** 20} are taken.`);
   }
+  last = file;
+  const answer = await askReading(file, model.name, { signal });
+  if (signal.aborted) return;
+  if (answer.kind === "clip") showClip(answer);
+  else showPicture(answer);
+}
+
+const readFile = (file) => working((signal) => read(file, signal));
+
+const readSample = (kind) => working(async (signal) => {
+  busy(kind === "clip" ? "Drawing a clip…" : "Drawing a face…");
+  await read(await askSample(kind, signal), signal);
+});
+
+function readFiles(files) {
+  if (!files.length) return;
+  const [first] = files;
+  working((signal) => {
+    if (files.length > 1) remark(`${files.length} files came; only the first, “${first.name}”, is read.`);
+    return read(first, signal);
+  });
+}
+
+// A frame of a clip as a picture, with the way back.
+function readFrame(frame, clip) {
+  working((signal) => {
+    origin = clip;
+    return read(frame, signal);
+  });
+}
+
+function lookCloser() {
+  readFrame(blobOf(picture.src), { file: last, answer: reading, model, index: Number(seek.value) });
+}
+
+function goBack() {
+  const { file, answer, model: reader, index } = origin;
+  if (reader !== model) return readFile(file); // the answer is another model's
+  clear();
+  last = file;
+  showClip(answer, index);
+  byId("closer").focus();
 }
 
 // Camera -------------------------------------------------------------------------------------------------------------
 
-async function useCamera() {
-  clear();
-  calm();
-  await ready;
-  if (!model) return;
+const useCamera = () => working(async (signal) => {
   busy("Waiting for the camera. Your browser may ask you first…");
-  const mine = (asking = new AbortController());
-  try {
-    await camera.start();
-  } catch (error) {
-    if (mine.signal.aborted) return;
-    stage("drop");
-    return fail(error);
-  } finally {
-    if (asking === mine) busy(null);
-  }
-  if (mine.signal.aborted) return camera.stop(); // the visitor has gone on to something else
-  asking = null;
+  await camera.start();
+  if (signal.aborted) return camera.stop(); // the visitor has gone on to something else
   stage("camera");
+  byId("panel-title").textContent = "Looking for faces…";
+  say("Looking for faces…");
   last = null;
   const { stream } = camera;
   stream.getVideoTracks()[0].addEventListener("ended", () => {
@@ -312,7 +365,7 @@ async function useCamera() {
     fail(new Failure("camera_lost", "The camera has gone."));
   });
   watch(stream);
-}
+});
 
 // Reads frame after frame, each when the one before is answered.
 async function watch(stream) {
@@ -378,7 +431,6 @@ async function loadModels() {
   const answer = await askModels();
   limits = answer.limits;
   models = answer.models.filter((one) => !one.problem);
-  byId("picture-limit").textContent = limits.picture_bytes / 2 ** 20;
   byId("clip-limit").textContent = limits.clip_bytes / 2 ** 20;
   tellWhere(answer.address);
   const select = byId("model");
@@ -419,7 +471,7 @@ function changeModel() {
   if (camera.isOn) {
     cards = []; // made for the other model's labels; the next frame brings new ones
     boxes.replaceChildren();
-  } else if (last && document.body.dataset.shows !== "drop") readFile(last);
+  } else if (last && document.body.dataset.shows !== "drop") readFrame(last, origin);
 }
 
 // What went wrong, and coming back from it ---------------------------------------------------------------------------
@@ -462,16 +514,18 @@ const file = byId("file");
 byId("choose").addEventListener("click", () => file.click());
 byId("another").addEventListener("click", () => file.click());
 file.addEventListener("change", () => {
-  readFile(file.files[0]);
+  readFiles([...file.files]);
   file.value = ""; // the same file may be chosen again
 });
 for (const id of ["camera", "again"]) byId(id).addEventListener("click", useCamera);
 for (const button of document.querySelectorAll("[data-sample]")) button.addEventListener("click", () => readSample(button.dataset.sample));
 byId("stop").addEventListener("click", () => { clear(); stage("drop"); byId("camera").focus(); });
-byId("cancel").addEventListener("click", () => { clear(); busy(null); stage("drop"); byId("choose").focus(); });
+byId("cancel").addEventListener("click", cancel);
+addEventListener("keydown", (event) => { if (event.key === "Escape" && !byId("loading").hidden) cancel(); });
 byId("freeze").addEventListener("click", freeze);
 byId("record").addEventListener("click", record);
-byId("closer").addEventListener("click", () => readFile(blobOf(picture.src)));
+byId("closer").addEventListener("click", lookCloser);
+byId("back").addEventListener("click", goBack);
 byId("model").addEventListener("change", changeModel);
 play.addEventListener("click", () => (timer ? pause() : start()));
 seek.addEventListener("input", () => { pause(); showFrame(Number(seek.value)); });
@@ -486,9 +540,9 @@ addEventListener("drop", (event) => {
   event.preventDefault();
   depth = 0;
   over(false);
-  readFile(event.dataTransfer.files[0]);
+  readFiles([...event.dataTransfer.files]);
 });
-addEventListener("paste", (event) => readFile([...event.clipboardData.files][0]));
+addEventListener("paste", (event) => readFiles([...event.clipboardData.files]));
 
 stage("drop");
 ready = loadModels().catch(fail);

@@ -22,5 +22,6 @@ export function svg(tag, attributes, ...children) {
   return node;
 }
 
-export const percent = (value) => `${Math.round(100 * value)} %`;
+export const percent = (value) => `${Math.round(100 * value)}\u00a0%`;
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+export const sentence = (text) => text[0].toUpperCase() + text.slice(1);

@@ -65,6 +65,7 @@ export class FaceCard {
     this.heading = el("h3", { id: title });
     this.kind = el("p", { class: "number" });
     this.sure = el("p", { class: "sure" });
+    this.now = el("p", { class: "now", hidden: true });
     this.rows = model.labels.map((label) => this.#row(label));
     this.restored = el("figure", { class: "shown", hidden: true });
     this.where = el("figure", { class: "shown", hidden: true, "aria-live": "polite" });
@@ -72,6 +73,7 @@ export class FaceCard {
     this.node = el(
       "article", { class: "face", "aria-labelledby": title },
       el("div", { class: "says" }, this.crop, el("div", {}, this.kind, this.heading, this.sure)),
+      this.now,
       el("ul", { class: "bars" }, ...this.rows.map((row) => el("li", {}, row.node))),
       this.restored,
       this.where,
@@ -79,15 +81,37 @@ export class FaceCard {
     );
   }
 
-  // `face`: label, probabilities, and perhaps crop, restored, covered; `kind` and `sure` are lines around the label.
-  show(face, { kind = `Face ${this.number}`, sure, headline } = {}) {
+  // `face`: label, probabilities, and perhaps crop, restored, covered.
+  show(face) {
+    this.#head(`Face ${this.number}`, face);
+    this.#fill(face);
+  }
+
+  // A face of a clip: above, the answer to `part` of the clip; below, that at the frame which is shown.
+  showOfClip(face, track, { part, isSeen }) {
+    this.#head(`Face ${this.number} in ${part}`, track);
+    this.now.hidden = false;
+    const when = this.model.clips ? "Up to this frame" : "In this frame";
+    this.now.replaceChildren(...(isSeen ? [`${when}: `, el("b", { text: face.label })] : ["Not in this frame"]));
+    this.#fill(face);
+  }
+
+  choose(isChosen) {
+    this.node.classList.toggle("is-chosen", isChosen);
+  }
+
+  #head(kind, { label, probabilities }) {
+    const best = bestOf(probabilities);
+    this.kind.textContent = kind;
+    this.heading.textContent = label;
+    this.sure.textContent = label === this.model.labels[best]
+      ? `probability ${percent(probabilities[best])}`
+      : `the best guess is ${this.model.labels[best]}, ${percent(probabilities[best])}`;
+  }
+
+  #fill(face) {
     this.face = face;
     const best = bestOf(face.probabilities);
-    this.kind.textContent = kind;
-    this.heading.textContent = headline ?? face.label;
-    this.sure.textContent = sure ?? (face.label === this.model.labels[best]
-      ? `probability ${percent(face.probabilities[best])}`
-      : `the best guess is ${this.model.labels[best]}, ${percent(face.probabilities[best])}`);
     this.rows.forEach((row, place) => row.show(face.probabilities[place], place === best));
     this.crop.hidden = !face.crop;
     if (face.crop) this.crop.src = face.crop;
@@ -98,10 +122,6 @@ export class FaceCard {
       el("figcaption", {}, el("b", { text: "Restored before it was read" }),
         `The model took ${percent(face.covered)} of this face for covered and painted it anew: a guess, not what is behind.`),
     ] : []));
-  }
-
-  choose(isChosen) {
-    this.node.classList.toggle("is-chosen", isChosen);
   }
 
   #row(label) {

@@ -109,10 +109,16 @@ function stack(row) {
 
 const isEven = (weights) => weights.length > 1 && Math.max(...weights) - Math.min(...weights) < 1e-3;
 
-function noteOf({ frames, every, seconds }, model, more) {
+// How much of a clip was read that was not read to its end.
+export function extent({ frames, seconds }) {
+  const until = frames.at(-1).seconds.toFixed(0);
+  return seconds ? `the first ${until} of ${seconds.toFixed(0)} seconds` : `the first ${until} seconds`;
+}
+
+function noteOf(reading, model, more) {
+  const { frames, every, whole } = reading;
   const read = every === 1 ? `${frames.length} frames` : `${frames.length} frames, one in ${every}`;
-  const until = frames.at(-1).seconds;
-  const parts = [`Read: ${read}${seconds && seconds > until + 1 ? `, the first ${until.toFixed(0)} of ${seconds.toFixed(0)} seconds` : ""}.`];
+  const parts = [`Read: ${read}${whole ? "" : `, ${extent(reading)}`}.`];
   parts.push(model.clips
     ? "At each frame: the answer to the frames up to there. The model weighs frames by attention."
     : "At each frame: the answer to that frame alone. The clip's answer is their mean; this model has no attention.");
