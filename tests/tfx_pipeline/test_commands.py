@@ -77,7 +77,9 @@ def test_a_push_that_could_not_be_done_stops_before_the_work(ck_plus, tmp_path, 
 
 def test_a_rerun_says_that_nothing_was_pushed(ck_plus, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    (tmp_path / "fer" / "5").mkdir(parents=True)
+    for version in "5", "6":
+        (tmp_path / "fer" / version).mkdir(parents=True)
+    (tmp_path / "fer" / "5" / "saved_model.pb").touch()
     result = run_local.PipelineResult(
         tmp_path / "fer" / "5", "", 0.5, {}, 63, 0, {}, tmp_path / "log", newly_pushed=False
     )
@@ -86,7 +88,7 @@ def test_a_rerun_says_that_nothing_was_pushed(ck_plus, tmp_path, monkeypatch):
     outcome = run(*command, "--push-to", tmp_path / "fer")
     assert outcome.exit_code == 0
     assert "nothing: version 5 with this model is served already" in outcome.output
-    (tmp_path / "fer" / "6").mkdir()
+    (tmp_path / "fer" / "6" / "saved_model.pb").touch()
     outcome = run(*command, "--push-to", tmp_path / "fer")
     assert "nothing: version 5 holds this model, and version 6 is served" in outcome.output
 

@@ -86,13 +86,15 @@ def test_the_folds_of_a_cross_validation_are_read_from_the_metadata(store):
 @pytest.fixture
 def shown(monkeypatch):
     """Shows runs with a command, on a terminal of 80 columns, without metadata."""
-    from tfx_pipeline import commands, status
+    from tfx_pipeline import commands, evaluation_page, status
 
     def show(command, *runs):
         output = io.StringIO()
         console = rich.console.Console(file=output, width=80, highlight=False)
         monkeypatch.setattr(commands, "_runs", lambda *where: contextlib.nullcontext((console, None)))
         monkeypatch.setattr(status, "read_runs", lambda store, last: list(runs))
+        monkeypatch.setattr(status, "fold_figures", lambda store, name: [])
+        monkeypatch.setattr(evaluation_page, "write_run_page", lambda store, run, folder: None)
         last = {"last": 10} if command == "status" else {}
         getattr(commands, command)(name="latest" if len(runs) == 1 else None, **last)
         return output.getvalue()
