@@ -135,6 +135,26 @@ def _shown():
                 raise typer.Exit(1) from None
 
 
+@app.command(epilog="Example: fer-keras pipeline tune --config pipeline.yaml --out runs/tuner0")
+def tune(
+    config_file: Annotated[Path, typer.Option("--config", help="The run's YAML file.")],
+    out: Annotated[Path, typer.Option(help="Folder for this worker's records and trials, not the run's own.")],
+):
+    """Take part in the search of a `pipeline run` in another process or on another machine.
+
+    KERASTUNER_TUNER_ID, KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT say which; the run itself is the chief.
+    """
+    from fer_keras.console import console, load_libraries
+
+    load_libraries()
+    from tfx_pipeline import run_local
+
+    config = _config(config_file, {"out": out}, None, {}, {})
+    with _shown() as show:
+        run_local.tune_local(config, show)
+    console.print("The search is over; the run that is its chief goes on with what was found.")
+
+
 @app.command(epilog="Example: fer-keras pipeline infer --data photos --model saved_models/fer --out runs/infer")
 def infer(
     data: Annotated[Path, typer.Option(help="Folder of pictures, with those in folders below.")],

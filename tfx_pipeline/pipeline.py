@@ -278,6 +278,19 @@ def release_components(config, data, folds, parameter=_plain):
     return [report, *training, blessing, *_push(config, data, trainer, blessing.outputs["blessing"])]
 
 
+def search_request(config):
+    """What the Tuner and `tfx_pipeline.run_local.tune_local` are asked to search for, as `custom_config`.
+
+    Args:
+        config: a `PipelineConfig` with `tuning`.
+    """
+    return {
+        "label_names": list(config.label_names),
+        "training": dataclasses.asdict(config.training),
+        "tuning": dataclasses.asdict(config.tuning),
+    }
+
+
 def _training(config, data, fold, suffix=""):
     """A list of components, and among them the Trainer; `fold` is `None` for a model of all folds."""
     tested = [] if fold is None else [config.splits[fold]]
@@ -301,7 +314,7 @@ def _training(config, data, fold, suffix=""):
     if config.tuning:
         from tfx_pipeline.tuner import Tuner  # needs the extra `tuner`
 
-        custom["tuning"] = dataclasses.asdict(config.tuning)
+        custom |= search_request(config)
         tuner = Tuner(
             tuner_fn="tfx_pipeline.tuner.search_splits",
             examples=data.transformed,

@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 import traceback
+import types
 
 from fer_keras.errors import InputError
 from tfx_pipeline.run_lock import one_run
@@ -84,6 +85,10 @@ def run_local(config, on_progress=None):
         InputError: the corpus or the configuration cannot be used, or another run is under way below the same folder.
         PipelineError: a component failed.
     """
+    if "KERASTUNER_ORACLE_IP" in os.environ:
+        check_shared_search(config)
+        if os.environ.get("KERASTUNER_TUNER_ID") != "chief":
+            raise InputError("KERASTUNER_ORACLE_IP is set: expected KERASTUNER_TUNER_ID=chief, or `pipeline tune`")
     now = datetime.datetime.now()
     log = config.pipeline_root / LOG_DIR / f"{now:{_RUN}}.log"
     run_id = now.isoformat(timespec="milliseconds")
@@ -100,6 +105,62 @@ def run_local(config, on_progress=None):
             with _store(config) as store:
                 outcome = metadata.read_outcome(store, run_id, config)
     return PipelineResult(**outcome, seconds=seconds, log=log, run=run_id)
+
+
+def tune_local(config, on_progress=None):
+    """Takes part in the search of a run elsewhere, as a worker of KerasTuner's chief, on records of its own.
+
+    The run's process has `KERASTUNER_TUNER_ID=chief`, that of a worker another id, and all have `KERASTUNER_ORACLE_IP`
+    and `KERASTUNER_ORACLE_PORT`, where the chief listens.
+
+    Args:
+        config: the run's `PipelineConfig`, with another `pipeline_root`.
+        on_progress: as for `run_local`.
+
+    Raises:
+        InputError: the variables name no chief, or the configuration has no search that can be shared.
+        PipelineError: a component or the search failed.
+    """
+    name = os.environ.get("KERASTUNER_TUNER_ID", "")
+    if "KERASTUNER_ORACLE_IP" not in os.environ or name in ("", "chief"):
+        raise InputError(
+            "expected KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT of a run with KERASTUNER_TUNER_ID=chief, and a "
+            f"KERASTUNER_TUNER_ID of one's own such as tuner0; received {name!r}"
+        )
+    check_shared_search(config)
+    now = datetime.datetime.now()
+    log, run_id = config.pipeline_root / LOG_DIR / f"{now:{_RUN}}.log", now.isoformat(timespec="milliseconds")
+    with one_run(log.parent), _reported(log, on_progress) as report, _failures_in(log):
+        from tfx_pipeline import metadata, pipeline, tuner
+
+        _run(pipeline.create_data_pipeline(config), run_id, report)
+        with _store(config) as store:
+            data = metadata.artifact_uris(store, run_id, pipeline.DATA_NAME, pipeline.DATA_ARTIFACTS)
+        asked = types.SimpleNamespace(
+            train_files=[f"{data['transformed']}/Split-{split}/*" for split in config.train_splits],
+            custom_config=pipeline.search_request(config),
+        )
+        directory = config.pipeline_root / f"search-{run_id}"
+        with _own_messages(report):
+            tuner.search_splits(asked, directory)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def check_shared_search(config):
+    """Refuses what several processes cannot search for together.
+
+    Args:
+        config: a `PipelineConfig`.
+
+    Raises:
+        InputError: it has no search, or one for every fold, of which all would ask one chief.
+    """
+    if not config.tuning or config.cross_validate:
+        received = "cross_validate" if config.tuning else "no tuning"
+        raise InputError(
+            "KerasTuner's variables are set: its chief and workers share the search of one held-out fold; expected "
+            f"tuning without cross_validate, received {received}"
+        )
 
 
 def infer_local(pictures, model, out, on_progress=None):
