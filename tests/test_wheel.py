@@ -108,9 +108,10 @@ def test_predicts_offline_from_an_empty_environment(wheel, version, tmp_path):
     assert "happiness" in answer, answer
 
     assert "serve" in run("fer-keras", "--help").stdout
+    (tmp_path / "fer.yaml").write_text("corpus: {name: synthetic}")
     commands = {
         "serving": ("serve", "demo", "client photo.png"),
-        "pipeline": ("pipeline run --corpus synthetic", "pipeline status", "pipeline compile"),
+        "pipeline": ("pipeline run --corpus synthetic", "pipeline status", "pipeline compile --config fer.yaml"),
         "tuner": ("tune --corpus synthetic",),
     }
     for extra, lines in commands.items():
