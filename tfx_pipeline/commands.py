@@ -430,6 +430,7 @@ def _draw(write, directory):
 
 
 def _print_result(result, config):
+    from rich.markup import escape
     from rich.table import Table
 
     from fer_keras.console import console
@@ -442,18 +443,20 @@ def _print_result(result, config):
         remark = result.baseline_remark and f", {result.baseline_remark}"
         table.add_row("model served before", f"{result.baseline_accuracy:.3f} on the same fold{remark}")
     table.add_row("blessed", "yes" if result.version else "no")
-    table.add_row("pushed", _pushed(result, config))
-    if result.cross_validation:
-        table.add_row("report", str(result.cross_validation / "report.html"))
-    table.add_row("log", str(result.log))
+    if not result.newly_pushed or result.version is None:
+        table.add_row("pushed", _not_pushed(result, config))
     console.print(table)
+    # Paths are to be copied, and stand on lines of their own.
+    pushed = result.version if result.newly_pushed else None
+    report = result.cross_validation and result.cross_validation / "report.html"
+    for name, path in (("Pushed", pushed), ("Report", report), ("Log", result.log)):
+        if path:
+            console.print(f"{name}: {escape(str(path))}", soft_wrap=True)
 
 
-def _pushed(result, config):
+def _not_pushed(result, config):
     if result.version is None:
         return f"nothing: {result.reason}"
-    if result.newly_pushed:
-        return str(result.version)
     from tfx_pipeline.versions import find_versions
 
     served = find_versions(config.push_dir)[0]
