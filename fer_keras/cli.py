@@ -872,7 +872,7 @@ def _print_trials(rows, objective):
     for name in rows[0]["values"]:
         table.add_row(name, *(f"{row['values'][name]:.3g}" for row in best))
     console.print(table)
-    failed = [row for row in rows if row["status"] != "COMPLETED"]
+    failed = [row for row in rows if row["status"] in ("FAILED", "INVALID")]  # another process may still be at others
     if failed:
         reason = failed[-1].get("message", "no reason given")
         console.print(f"[yellow]failed:[/] {len(failed)} trials, the last: {escape(reason)}", soft_wrap=True)

@@ -86,12 +86,10 @@ def run_local(config, on_progress=None):
         PipelineError: a component failed.
     """
     if "KERASTUNER_ORACLE_IP" in os.environ:
-        check_shared_search(config)
+        _check_shared_search(config)
         if os.environ.get("KERASTUNER_TUNER_ID") != "chief":
             raise InputError("KERASTUNER_ORACLE_IP is set: expected KERASTUNER_TUNER_ID=chief, or `pipeline tune`")
-    now = datetime.datetime.now()
-    log = config.pipeline_root / LOG_DIR / f"{now:{_RUN}}.log"
-    run_id = now.isoformat(timespec="milliseconds")
+    log, run_id = _new_run(config.pipeline_root)
     with one_run(log.parent), _reported(log, on_progress) as report:
         started = time.monotonic()
         from tfx_pipeline import metadata, pipeline
@@ -127,15 +125,12 @@ def tune_local(config, on_progress=None):
             "expected KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT of a run with KERASTUNER_TUNER_ID=chief, and a "
             f"KERASTUNER_TUNER_ID of one's own such as tuner0; received {name!r}"
         )
-    check_shared_search(config)
-    now = datetime.datetime.now()
-    log, run_id = config.pipeline_root / LOG_DIR / f"{now:{_RUN}}.log", now.isoformat(timespec="milliseconds")
+    _check_shared_search(config)
+    log, run_id = _new_run(config.pipeline_root)
     with one_run(log.parent), _reported(log, on_progress) as report, _failures_in(log):
-        from tfx_pipeline import metadata, pipeline, tuner
+        from tfx_pipeline import pipeline, tuner
 
-        _run(pipeline.create_data_pipeline(config), run_id, report)
-        with _store(config) as store:
-            data = metadata.artifact_uris(store, run_id, pipeline.DATA_NAME, pipeline.DATA_ARTIFACTS)
+        data, _ = _run_data(config, run_id, report)
         asked = types.SimpleNamespace(
             train_files=[f"{data['transformed']}/Split-{split}/*" for split in config.train_splits],
             custom_config=pipeline.search_request(config),
@@ -146,15 +141,8 @@ def tune_local(config, on_progress=None):
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def check_shared_search(config):
-    """Refuses what several processes cannot search for together.
-
-    Args:
-        config: a `PipelineConfig`.
-
-    Raises:
-        InputError: it has no search, or one for every fold, of which all would ask one chief.
-    """
+def _check_shared_search(config):
+    """Refuses a run without a search, or with one for every fold, of which all would ask one chief."""
     if not config.tuning or config.cross_validate:
         received = "cross_validate" if config.tuning else "no tuning"
         raise InputError(
@@ -180,8 +168,8 @@ def infer_local(pictures, model, out, on_progress=None):
         InputError: the pictures or the model cannot be used.
         PipelineError: a component failed.
     """
-    out, now = pathlib.Path(out), datetime.datetime.now()
-    log, run_id = out / LOG_DIR / f"{now:{_RUN}}.log", now.isoformat(timespec="milliseconds")
+    out = pathlib.Path(out)
+    log, run_id = _new_run(out)
     with one_run(log.parent), _reported(log, on_progress) as report:
         from tfx.orchestration.metadata import Metadata
 
@@ -201,14 +189,27 @@ def infer_local(pictures, model, out, on_progress=None):
     return answers, count, examples.custom_properties["skipped"].int_value
 
 
+def _new_run(out):
+    """The log and the name of a run that begins now."""
+    now = datetime.datetime.now()
+    return out / LOG_DIR / f"{now:{_RUN}}.log", now.isoformat(timespec="milliseconds")
+
+
+def _run_data(config, run_id, report):
+    """The pipeline from the corpus to Transform. Returns a dict of name to address, and seconds."""
+    from tfx_pipeline import metadata, pipeline
+
+    seconds = _run(pipeline.create_data_pipeline(config), run_id, report)
+    with _store(config) as store:
+        return metadata.artifact_uris(store, run_id, pipeline.DATA_NAME, pipeline.DATA_ARTIFACTS), seconds
+
+
 def _run_cross_validation(config, run_id, log, report):
     """The pipelines of a cross-validation, one run to ML Metadata; folds are side by side. Returns seconds."""
     from fer_keras.evaluation.fold_pool import fold_workers, run_in_processes
     from tfx_pipeline import metadata, pipeline
 
-    seconds = _run(pipeline.create_data_pipeline(config), run_id, report)
-    with _store(config) as store:
-        data = metadata.artifact_uris(store, run_id, pipeline.DATA_NAME, pipeline.DATA_ARTIFACTS)
+    data, seconds = _run_data(config, run_id, report)
     jobs = [_Fold(config, fold, data, run_id, log.with_suffix("")) for fold in range(config.folds)]
     workers = fold_workers(config.folds) if config.fold_workers is None else min(config.fold_workers, config.folds)
     report(f"{config.folds} folds, {f'{workers} side by side' if workers else 'one after the other'}")
