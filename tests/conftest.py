@@ -6,6 +6,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import settings
 
+# What commands print does not depend on the terminal, or CI, that the tests were started from: rich reads these once.
+for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(name, None)
+
 # Two replicas on one machine; only possible before TensorFlow starts.
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
