@@ -399,6 +399,9 @@ def _read(asked, push_here):
     data = newest_span(corpus.data) if corpus.data else out / "corpus"
     if push_here:
         _check_push_to(Path(asked.push_to).absolute(), data)
+        server = asked.serving_check
+        if server.startswith("/") and not (Path(server).is_file() and os.access(server, os.X_OK)):
+            raise InputError(f"serving_check {server}: no such program; expected a tensorflow_model_server")
     if corpus.name in corpora.BUILT_IN:
         _draw(corpora.BUILT_IN[corpus.name], data)
     whole = {"peak_frames": None} if asked.task == "video" else {}

@@ -32,6 +32,8 @@ class Tuning:
         validation_folds: int, sets of held-out subjects that a trial is judged on.
         validation_share: float in (0, 0.5], share of the training faces in every such set.
         seed: int, of the search.
+        parallel_trials: int, Tuners that share the trials out between them, side by side where the runner has room, as
+            on Kubeflow; each searches on its own, without what the others have found.
 
     Raises:
         InputError: a number is out of its range, or the search knows no such tuner, objective or parameter.
@@ -44,6 +46,7 @@ class Tuning:
     validation_folds: int = 1
     validation_share: float = 0.2
     seed: int = 0
+    parallel_trials: int = 1
 
     def __post_init__(self):
         object.__setattr__(self, "parameters", tuple(self.parameters))
@@ -60,6 +63,31 @@ class Tuning:
             _check_known(f"tuning.{name}", getattr(self, name), known)
         for place, name in enumerate(self.parameters):
             _check_known(f"tuning.parameters[{place}]", name, SPACE)
+        if not 1 <= self.parallel_trials <= self.trials:
+            raise InputError(
+                f"tuning.parallel_trials must be in 1 ... tuning.trials ({self.trials}), "
+                f"received {self.parallel_trials}"
+            )
+        if self.parallel_trials > 1 and self.tuner == "hyperband":
+            raise InputError(
+                "tuning.parallel_trials must be 1 with the tuner hyperband, whose trials go on or stop by each other, "
+                f"received {self.parallel_trials}"
+            )
+
+    def shares(self):
+        """What each of the Tuners is to search for.
+
+        Returns:
+            A list of `Tuning`, one a Tuner; this one alone where nothing is shared.
+        """
+        if self.parallel_trials == 1:
+            return [self]
+        least, more = divmod(self.trials, self.parallel_trials)
+        return [
+            # KerasTuner counts its seed up with every value that it draws.
+            dataclasses.replace(self, trials=least + (at < more), seed=self.seed + 100_000 * at, parallel_trials=1)
+            for at in range(self.parallel_trials)
+        ]
 
 
 def _check_known(place, name, known):
@@ -198,8 +226,9 @@ class PipelineConfig:
         slices: features of the records by which the Evaluator reports accuracy; `attributes` has a slice for every
             value of what the corpus states of people and pictures.
         serving_check: what a model must answer on before it is pushed: `""` for nothing; `"embedded"`, the package's
-            own server (extra `serving`); or an image of TensorFlow Serving with its tag, such as
-            `"tensorflow/serving:2.16.1"`, which TFX's InfraValidator runs with Docker.
+            own server (extra `serving`); the absolute path of a `tensorflow_model_server` where the pipeline runs; or
+            an image of TensorFlow Serving with its tag, such as `"tensorflow/serving:2.16.1"`, which TFX's
+            InfraValidator runs with Docker.
         replicas: devices that a training is spread over (MirroredStrategy); 1 trains as everywhere else.
         kubeflow: `Kubeflow`, for `tfx_pipeline.run_kubeflow`.
         training: what is trained and how: a `StaticConfig` for single faces, a `VideoConfig` for clips, an
@@ -271,10 +300,11 @@ class PipelineConfig:
         known = CLIP_FEATURES if self.of_clips else (*CLIP_FEATURES, "action_units")
         for place, name in enumerate(self.slices):
             _check_known(f"slices[{place}]", name, known)
-        if self.serving_check not in ("", "embedded") and not _IMAGE.fullmatch(self.serving_check):
+        check = self.serving_check
+        if check not in ("", "embedded") and not check.startswith("/") and not _IMAGE.fullmatch(check):
             raise InputError(
-                "serving_check must be empty, embedded or an image with a tag, such as tensorflow/serving:2.16.1, "
-                f"received {self.serving_check!r}"
+                "serving_check must be empty, embedded, the absolute path of a tensorflow_model_server or an image "
+                f"with a tag, such as tensorflow/serving:2.16.1, received {check!r}"
             )
         if self.replicas < 1:
             raise InputError(f"runner.replicas must be at least 1, received {self.replicas}")

@@ -110,7 +110,7 @@ def create_data_pipeline(config):
 
 
 def create_fold_pipeline(config, fold, data_uris):
-    """The pipeline of one fold: a Tuner if there is one, Trainer and Evaluator.
+    """The pipeline of one fold: Tuners if there are any, Trainer and Evaluator.
 
     TFX's cache key holds the pipeline's name, so that no other pipeline finds what the data pipeline did: it imports
     that by its address, which is the same artifact to ML Metadata.
@@ -312,18 +312,9 @@ def _training(config, data, fold, suffix=""):
     }
     options, nodes = {}, []
     if config.tuning:
-        from tfx_pipeline.tuner import Tuner  # needs the extra `tuner`
-
         custom |= search_request(config)
-        tuner = Tuner(
-            tuner_fn="tfx_pipeline.tuner.search_splits",
-            examples=data.transformed,
-            transform_graph=data.transform_graph,
-            custom_config=custom,
-            **splits,
-        ).with_id(f"Tuner{suffix}")
-        options["hyperparameters"] = tuner.outputs["best_hyperparameters"]
-        nodes.append(tuner)
+        nodes = _search(config, data, custom, splits, suffix)
+        options["hyperparameters"] = nodes[-1].outputs["best_hyperparameters"]
     trainer = Trainer(
         run_fn="tfx_pipeline.trainer.run_fn",
         examples=data.transformed,
@@ -334,6 +325,28 @@ def _training(config, data, fold, suffix=""):
         **options,
     ).with_id(f"Trainer{suffix}")
     return [*nodes, trainer], trainer
+
+
+def _search(config, data, custom, splits, suffix):
+    """A list of components: a Tuner, or several and what takes the best of what they find."""
+    from tfx_pipeline.best_trial import BestTrial  # these need the extra `tuner`
+    from tfx_pipeline.tuner import Tuner
+
+    shares = config.tuning.shares()
+    names = ["Tuner"] if len(shares) == 1 else [f"Tuner-{number}" for number in range(len(shares))]
+    tuners = [
+        Tuner(
+            tuner_fn="tfx_pipeline.tuner.search_splits",
+            examples=data.transformed,
+            transform_graph=data.transform_graph,
+            custom_config={**custom, "tuning": dataclasses.asdict(share)},
+            **splits,
+        ).with_id(f"{name}{suffix}")
+        for name, share in zip(names, shares, strict=True)
+    ]
+    if len(tuners) == 1:
+        return tuners
+    return [*tuners, BestTrial(tuners, config.tuning.objective).with_id(f"BestTrial{suffix}")]
 
 
 def _evaluator(config, data, trainer, split, baseline=None, suffix="", **thresholds):
@@ -350,10 +363,10 @@ def _evaluator(config, data, trainer, split, baseline=None, suffix="", **thresho
 def _push(config, data, trainer, blessing):
     """A list of components: what a model must answer on, if anything, and the Pusher."""
     model, checks = trainer.outputs["model"], []
-    if config.serving_check == "embedded":
+    if config.serving_check == "embedded" or config.serving_check.startswith("/"):
         from tfx_pipeline.serving_check import ServingCheck  # needs the extra `serving`
 
-        checks = [ServingCheck(model)]
+        checks = [ServingCheck(model, config.serving_check)]
     elif config.serving_check:
         name, _, tag = config.serving_check.rpartition(":")
         serving = TensorFlowServing(image_name=name, tags=[tag])

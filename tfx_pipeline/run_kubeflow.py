@@ -16,7 +16,7 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from fer_keras.errors import InputError
 from tfx_pipeline.pipeline import create_pipeline
 
-_ON_GPU = re.compile(r"(Trainer|Tuner)(-fold-\d+)?")
+_ON_GPU = re.compile(r"(Trainer|Tuner(-\d+)?)(-fold-\d+)?")
 # What they find does not depend on their inputs alone; on one machine their drivers know.
 _NEVER_CACHED = ("CorpusExampleGen", "ServedModel", "ReleaseBlessing", "Pusher")
 _COMMAND = ("python", "-m", "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor")
@@ -76,10 +76,11 @@ def _check(config):
     for name in ("image", "pipeline_root", "data", "push_to"):
         if not getattr(about, name):
             raise InputError(f"kubeflow.{name} is missing; expected it in the pipeline's file")
-    if config.serving_check not in ("", "embedded"):
+    check = config.serving_check
+    if check not in ("", "embedded") and not check.startswith("/"):
         raise InputError(
-            f"serving_check must be embedded or empty on Kubeflow, where TFX's InfraValidator does not run, "
-            f"received {config.serving_check!r}"
+            "serving_check must be embedded, empty or the path of a tensorflow_model_server in the image on Kubeflow, "
+            f"where TFX's InfraValidator does not run, received {check!r}"
         )
     if config.replicas > max(about.gpus, 1):
         raise InputError(

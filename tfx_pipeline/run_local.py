@@ -142,12 +142,12 @@ def tune_local(config, on_progress=None):
 
 
 def _check_shared_search(config):
-    """Refuses a run without a search, or with one for every fold, of which all would ask one chief."""
-    if not config.tuning or config.cross_validate:
-        received = "cross_validate" if config.tuning else "no tuning"
+    """Refuses a run without a search, or with several, of which all would ask one chief."""
+    several = "cross_validate" if config.cross_validate else "tuning.parallel_trials"
+    if not config.tuning or config.cross_validate or config.tuning.parallel_trials > 1:
         raise InputError(
-            "KerasTuner's variables are set: its chief and workers share the search of one held-out fold; expected "
-            f"tuning without cross_validate, received {received}"
+            "KerasTuner's variables are set: its chief and workers share one search, of one held-out fold; expected "
+            f"tuning without cross_validate or parallel_trials, received {several if config.tuning else 'no tuning'}"
         )
 
 

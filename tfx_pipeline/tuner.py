@@ -21,7 +21,7 @@ from tfx_pipeline.trainer import read_transformed
 
 _log = logging.getLogger(__name__)
 
-_BEST_FILE, _TRIALS_FILE = "best_hyperparameters.txt", "tuner_results.json"
+BEST_FILE, TRIALS_FILE = "best_hyperparameters.txt", "tuner_results.json"
 
 
 def search_splits(fn_args, directory):
@@ -119,8 +119,8 @@ class Executor(base_executor.BaseExecutor):
         key = hashlib.sha256(asked.encode()).hexdigest()[:16]
         directory = best.parents[1] / f"search-{key}"
         parameters, trials = search_splits(fn_args, directory)
-        write_json(best / _BEST_FILE, parameters)
-        write_json(local_path(artifact_utils.get_single_uri(output_dict["tuner_results"])) / _TRIALS_FILE, trials)
+        write_json(best / BEST_FILE, parameters)
+        write_json(local_path(artifact_utils.get_single_uri(output_dict["tuner_results"])) / TRIALS_FILE, trials)
         shutil.rmtree(directory, ignore_errors=True)
 
 

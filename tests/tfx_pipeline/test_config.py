@@ -33,7 +33,7 @@ def test_labels_are_canonical_paths_absolute_and_the_test_fold_held_out():
         ({"max_drop": -0.1}, "max_drop must be in 0 ... 1"),
         ({"slices": ("frames",)}, r"slices\[0\] must be one of label, corpus"),
         ({"slices": ("action_units",), "training": VideoConfig()}, "received 'action_units'"),
-        ({"serving_check": "docker"}, "must be empty, embedded or an image with a tag"),
+        ({"serving_check": "docker"}, "must be empty, embedded, the absolute path of a tensorflow_model_server or an"),
         ({"replicas": 0}, "replicas must be at least 1"),
         ({"fold_workers": -1}, "runner.workers must be at least 0"),
         ({"tuning": Tuning(), "training": VideoConfig()}, "tuning is for the task static"),
@@ -44,3 +44,28 @@ def test_labels_are_canonical_paths_absolute_and_the_test_fold_held_out():
 def test_what_cannot_work_is_refused(changes, message):
     with pytest.raises(InputError, match=message):
         make(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parallel_trials": 0}, r"tuning.parallel_trials must be in 1 ... tuning.trials \(4\), received 0"),
+        ({"parallel_trials": 5}, "received 5"),
+        ({"parallel_trials": 2, "tuner": "hyperband"}, "must be 1 with the tuner hyperband"),
+    ],
+)
+def test_trials_that_cannot_be_shared_out(changes, message):
+    with pytest.raises(InputError, match=message):
+        Tuning(trials=4, **changes)
+
+
+def test_trials_are_shared_out_between_tuners():
+    asked = Tuning(trials=8, tuner="random", seed=3, parallel_trials=3)
+    shares = asked.shares()
+    assert [share.trials for share in shares] == [3, 3, 2]
+    assert len({share.seed for share in shares}) == 3
+    assert shares[0].seed == asked.seed
+    assert {share.parallel_trials for share in shares} == {1}
+    assert {share.tuner for share in shares} == {"random"}
+    alone = Tuning(trials=8)
+    assert alone.shares() == [alone]

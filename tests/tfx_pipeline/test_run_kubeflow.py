@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 
@@ -64,6 +65,36 @@ def test_tasks_and_edges(documents):
     }
     assert set(tasks["ReleaseBlessing"]["dependentTasks"]) == {"CrossValidationReport", "Trainer"}
     assert set(tasks["Pusher"]["dependentTasks"]) == {"ReleaseBlessing", "Trainer"}
+
+
+def test_trials_of_a_search_are_side_by_side(config):
+    from tfx_pipeline.run_kubeflow import compile_pipeline
+
+    tuning = Tuning(trials=5, tuner="random", objective="val_accuracy", parallel_trials=2)
+    spec, platform = compile_pipeline(dataclasses.replace(config, tuning=tuning))
+    tasks, executors = spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
+    kubernetes = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    data = {"Transform"}
+    for suffix in ("", "-fold-0", "-fold-1", "-fold-2"):
+        tuners = [f"Tuner-0{suffix}", f"Tuner-1{suffix}"]
+        asked = []
+        for name in tuners:
+            assert set(tasks[name]["dependentTasks"]) == data  # the Tuners wait for nothing of each other
+            given = tasks[name]["inputs"]["parameters"]["custom_config"]["runtimeValue"]["constant"]
+            asked.append(json.loads(given)["tuning"])
+            assert "accelerator" in executors[f"{name}_executor"]["container"]["resources"]
+            assert kubernetes[f"{name}_executor"]["nodeSelector"] == {"labels": CLUSTER.node_selector}
+        assert [one["trials"] for one in asked] == [3, 2]
+        assert asked[0]["seed"] != asked[1]["seed"]
+        best = f"BestTrial{suffix}"
+        assert set(tasks[best]["dependentTasks"]) == set(tuners)
+        assert "accelerator" not in executors[f"{best}_executor"]["container"]["resources"]
+        assert best in tasks[f"Trainer{suffix}"]["dependentTasks"]
+        assert tasks[f"Trainer{suffix}"]["inputs"]["artifacts"]["hyperparameters"]["taskOutputArtifact"] == {
+            "producerTask": best,
+            "outputArtifactKey": "best_hyperparameters",
+        }
+    assert "Tuner" not in tasks
 
 
 def test_containers(documents):
@@ -162,7 +193,7 @@ def test_what_does_not_run_there_is_refused(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fer.pbtxt").write_text("")
     for changes, message in (
-        ({"serving_check": "tensorflow/serving:2.16.1"}, "serving_check must be embedded or empty on Kubeflow"),
+        ({"serving_check": "tensorflow/serving:2.16.1"}, "serving_check must be embedded, empty or the path"),
         ({"replicas": 2}, r"kubeflow\.gpus must be at least runner\.replicas \(2\), one a replica, received 1"),
         ({"data_gate": DataGate(schema="fer.pbtxt")}, r"data_gate\.schema must be an absolute path"),
     ):
@@ -175,7 +206,10 @@ def test_a_schema_is_that_of_the_image(config, tmp_path):
 
     (tmp_path / "fer.pbtxt").write_text("")
     gate = DataGate(schema=str(tmp_path / "fer.pbtxt"))
-    spec, _ = compile_pipeline(dataclasses.replace(config, data_gate=gate, serving_check="embedded"))
+    there = "/usr/bin/tensorflow_model_server"  # of the image as well
+    spec, _ = compile_pipeline(dataclasses.replace(config, data_gate=gate, serving_check=there))
+    check = spec["root"]["dag"]["tasks"]["ServingCheck"]["inputs"]["parameters"]
+    assert check["server"]["runtimeValue"]["constant"] == there
     assert str(tmp_path / "fer.pbtxt") in str(spec["root"]["dag"]["tasks"]["SchemaGen"])
 
 

@@ -1,4 +1,6 @@
+import os
 import shutil
+import sys
 
 import keras
 import pytest
@@ -35,3 +37,57 @@ def test_labels_that_are_others(exported, tmp_path):
     assert answer_fault(folder) == "the server answered with the labels anger, fear"
     (folder / "saved_model.pb").write_bytes(b"broken")
     assert answer_fault(folder).startswith("the server did not take it up: ")
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    """A program that is started as `tensorflow_model_server` is, and notes how; what answers is the embedded server."""
+
+    def program(body=""):
+        path = tmp_path / "tensorflow_model_server"
+        path.write_text(
+            f"#!{sys.executable}\n"
+            "import os, pathlib, sys, time\n"
+            f"pathlib.Path({str(tmp_path / 'started')!r}).write_text(' '.join([str(os.getpid()), *sys.argv[1:]]))\n"
+            f"{body}\n"
+            "from serving.server.server import Server\n"
+            "options = dict(one.removeprefix('--').split('=') for one in sys.argv[1:])\n"
+            "with Server(options['model_base_path'], options['model_name'], int(options['port']), 0):\n"
+            "    time.sleep(1000)\n"
+        )
+        path.chmod(0o755)
+        return str(path)
+
+    return program
+
+
+def gone(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_a_tensorflow_model_server_is_asked_and_ended(exported, stand_in, tmp_path):
+    from tfx_pipeline.serving_check import answer_fault
+
+    # As TensorFlow Serving does, the stand-in takes no notice of SIGTERM.
+    assert answer_fault(exported, stand_in("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)")) == ""
+    process, *arguments = (tmp_path / "started").read_text().split()
+    assert [one.partition("=")[0] for one in arguments] == ["--port", "--model_name", "--model_base_path"]
+    assert gone(int(process))
+
+
+def test_a_tensorflow_model_server_that_does_not_come_up(exported, stand_in, tmp_path, monkeypatch):
+    from tfx_pipeline import serving_check
+
+    ending = stand_in("print('Failed to start server. Error: it is broken'); sys.exit(1)")
+    assert serving_check.answer_fault(exported, ending) == (
+        "the server did not take it up: it ended with status 1: Failed to start server. Error: it is broken"
+    )
+    monkeypatch.setattr(serving_check, "_SECONDS", 2)
+    message = "the server did not take it up: it was not ready within 2 s"
+    assert serving_check.answer_fault(exported, stand_in("time.sleep(1000)")) == message
+    assert gone(int((tmp_path / "started").read_text().split()[0]))
+    assert "No such file" in serving_check.answer_fault(exported, str(tmp_path / "missing"))

@@ -48,6 +48,7 @@ CHIEF = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_TUNER_ID": "chief"}
         ("run_local", CHIEF, {}, "received no tuning"),
         ("run_local", CHIEF, {"tuning": Tuning(), "cross_validate": True}, "received cross_validate"),
         ("run_local", {**CHIEF, "KERASTUNER_TUNER_ID": "tuner0"}, {"tuning": Tuning()}, "or `pipeline tune`"),
+        ("run_local", CHIEF, {"tuning": Tuning(parallel_trials=2)}, "received tuning.parallel_trials"),
         ("tune_local", {}, {"tuning": Tuning()}, "expected KERASTUNER_ORACLE_IP"),
         ("tune_local", CHIEF, {"tuning": Tuning()}, "received 'chief'"),
         ("tune_local", {**CHIEF, "KERASTUNER_TUNER_ID": "tuner0"}, {}, "received no tuning"),
