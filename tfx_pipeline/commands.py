@@ -9,7 +9,10 @@ from typing import Annotated
 
 import typer
 
+from fer_keras import plural
 from fer_keras.errors import InputError
+from tfx_pipeline.run_lock import check_free
+from tfx_pipeline.yaml_file import read_yaml
 
 NOT_BLESSED = 2
 """Exit status of a run that went well and whose model was not good enough to be pushed."""
@@ -88,11 +91,12 @@ def run(
     """
     from fer_keras.console import load_libraries
 
+    if cross_validate and no_cross_validate:
+        raise InputError("--cross-validate and --no-cross-validate: expected one of them, or neither")
+    _check_at_once(config_file, out)
     load_libraries()
     from tfx_pipeline import run_local
 
-    if cross_validate and no_cross_validate:
-        raise InputError("--cross-validate and --no-cross-validate: expected one of them, or neither")
     chosen = {
         "corpus": {"name": corpus, "data": data, "labels": _split(labels), "strict": strict or None},
         "thresholds": {"accuracy": min_accuracy, "max_drop": max_drop},
@@ -146,6 +150,7 @@ def tune(
     """
     from fer_keras.console import console, load_libraries
 
+    _check_at_once(config_file, out)
     load_libraries()
     from tfx_pipeline import run_local
 
@@ -166,13 +171,15 @@ def infer(
     """Let a model answer to every picture of a folder, with TFX's BulkInferrer."""
     from fer_keras.console import console, load_libraries
 
+    check_free(out)
     load_libraries()
     from tfx_pipeline import run_local
 
     with _shown() as show:
         answers, count, skipped = run_local.infer_local(data, model, out, show)
     named = f", see {answers.with_name('skipped.txt')}" if skipped else ""
-    console.print(f"{count} answers in {answers}; {skipped} pictures were skipped{named}", soft_wrap=True, markup=False)
+    said = f"{plural.count(count, 'answer')} in {answers}; skipped: {plural.count(skipped, 'picture')}{named}"
+    console.print(said, soft_wrap=True, markup=False)
 
 
 @app.command(epilog="Example: fer-keras pipeline rollback --push-to saved_models/fer --to 1764200000")
@@ -202,6 +209,7 @@ def compile_(
 
     if importlib.util.find_spec("tfx") and not importlib.util.find_spec("kfp"):
         raise InputError("compile needs the package kfp, which TFX brings up to Python 3.11: use such an environment")
+    read_yaml(config_file)
     load_libraries()
     config = _config(config_file, {}, None, {}, {}, push_here=False)
     from tfx_pipeline.run_kubeflow import write_pipeline
@@ -323,6 +331,13 @@ def _runs(out, metadata):
         if not store.get_contexts_by_type("pipeline_run"):
             raise InputError(f"{metadata or out}: holds no run")
         yield console, store
+
+
+def _check_at_once(file, out):
+    """Raises `InputError` for what is wrong with a run and shows before TensorFlow is loaded, which takes seconds."""
+    values = read_yaml(file) if file and file.suffix != ".json" else {}
+    named = values.get("out") if isinstance(values, dict) else None
+    check_free(out or (named if isinstance(named, str) else "runs/pipeline"))
 
 
 def _split(labels):

@@ -3,16 +3,14 @@
 import dataclasses
 import difflib
 import pathlib
-import re
 import types
 import typing
-
-import yaml
 
 from fer_keras.emotions import EMOTIONS
 from fer_keras.errors import InputError
 from fer_keras.training.config_file import build_config, check_fields, read_config
 from tfx_pipeline.config import TASKS, DataGate, Kubeflow, PipelineConfig, Tuning
+from tfx_pipeline.yaml_file import PlacedError, read_yaml
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,21 +173,7 @@ def read_pipeline_file(path):
         InputError: the file is missing, empty or no YAML, it has an unknown key or one twice, or a value of another
             type or out of its range.
     """
-    path = pathlib.Path(path)
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a pipeline as YAML") from error
-    except _PlacedError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (UnicodeDecodeError, yaml.reader.ReaderError) as error:
-        raise InputError(f"{path}: is no text in UTF-8; expected a pipeline as YAML") from error
-    except (yaml.YAMLError, ValueError) as error:
-        where = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "cannot be read"
-        raise InputError(f"{path}: is no YAML ({problem}{f', line {where.line + 1}' if where else ''})") from error
-    if values in (None, {}):
-        raise InputError(f"{path}: is empty; expected a pipeline, its corpus at least: corpus: {{name: synthetic}}")
+    path, values = pathlib.Path(path), read_yaml(path)
     if isinstance(values, dict) and isinstance(values.get("training"), str):
         task = values.get("task", "static")
         if task in TASKS:
@@ -198,34 +182,11 @@ def read_pipeline_file(path):
         found = _build(PipelineFile, values, "")
         check_fields(path, found.training, TASKS[found.task](), "training.")
         found.pipeline_config()
-    except _PlacedError as error:
+    except PlacedError as error:
         raise InputError(f"{path}: {error}") from None
     except InputError as error:
         raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from error
     return found
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as PyYAML reads it, but with `1e-3` as a number, not a text, and without keys that are there twice."""
-
-    def construct_mapping(self, node, deep=False):
-        lines = {}
-        for key, _ in node.value:
-            name, line = key.value, key.start_mark.line + 1
-            if isinstance(name, str) and name in lines:
-                raise _PlacedError(f"line {line}: key {name} is in line {lines[name]} already; expected it once")
-            if isinstance(name, str):
-                lines[name] = line
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
-)
-
-
-class _PlacedError(InputError):
-    """A fault whose message begins with its place in the file."""
 
 
 _WORDS = {
@@ -238,21 +199,21 @@ _WORDS = {
 
 
 def _build(kind, values, place):
-    """Makes a dataclass of plain data; raises `_PlacedError` at the first thing that is wrong."""
+    """Makes a dataclass of plain data; raises `PlacedError` at the first thing that is wrong."""
     if not isinstance(values, dict):
-        raise _PlacedError(f"{place or 'the file'} must be a section of keys, received {_shown(values)}")
+        raise PlacedError(f"{place or 'the file'} must be a section of keys, received {_shown(values)}")
     hints = typing.get_type_hints(kind)
     for name in values:
         if name not in hints:
             near = difflib.get_close_matches(str(name), hints, 1)
             inner = f"{place}." if place else ""
             hint = f"did you mean {inner}{near[0]}?" if near else f"expected some of {', '.join(hints)}"
-            raise _PlacedError(f"unknown key {inner}{name}; {hint}")
+            raise PlacedError(f"unknown key {inner}{name}; {hint}")
     found = {name: _value(hints[name], value, f"{place}.{name}" if place else name) for name, value in values.items()}
     try:
         return kind(**found)
     except InputError as error:
-        raise _PlacedError(str(error)) from error
+        raise PlacedError(str(error)) from error
 
 
 def _value(hint, value, place):
@@ -263,13 +224,13 @@ def _value(hint, value, place):
         (hint,) = (option for option in options if option is not type(None))
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list):
-            raise _PlacedError(f"{place} must be a list, received {_shown(value)}")
+            raise PlacedError(f"{place} must be a list, received {_shown(value)}")
         return tuple(_value(typing.get_args(hint)[0], one, f"{place}[{at}]") for at, one in enumerate(value))
     if dataclasses.is_dataclass(hint):
         return _build(hint, value, place)
     words, kinds = _WORDS[hint]
     if not isinstance(value, kinds) or (isinstance(value, bool) and hint is not bool):
-        raise _PlacedError(f"{place} must be {words}, received {_shown(value)}")
+        raise PlacedError(f"{place} must be {words}, received {_shown(value)}")
     return float(value) if hint is float else value
 
 

@@ -35,7 +35,8 @@ def page_of(results, faces, probabilities):
     system = {**results, "name": _NAME, "title": "the pipeline's model", "what": "", "kind": "group"}
     answers = {_NAME: np.asarray(probabilities)}
     page = Page(f"Cross-validation on {results['corpus']}", _lead(results))
-    page.add("In short", *_in_short(system))
+    totals = np.bincount(faces.labels, minlength=len(results["label_names"]))
+    page.add("In short", *_in_short(system, wording.constant_answer(totals, results["label_names"])))
     page.add("Accuracy by fold", *sections.by_fold([system]), _by_fold(results))
     page.add("Training by epoch", *sections.by_epoch([system]))
     page.add("Confusion", *sections.confusion([system], results["label_names"]))
@@ -55,7 +56,7 @@ def _lead(results):
     )
 
 
-def _in_short(system):
+def _in_short(system, constant):
     lines = []
     for level in ("frame", "sequence"):
         mean, std = (system[statistic][level] for statistic in ("mean", "std"))
@@ -66,6 +67,7 @@ def _in_short(system):
             f"and standard deviation over the folds), UAR {wording.percent(mean['uar'])} %, macro F1 "
             f"{wording.percent(mean['macro_f1'])} %{pooled} {confidence}."
         )
+    lines.append(constant)
     lines.append("The test fold chooses nothing: epochs were fixed beforehand, a search looks at training folds alone.")
     return (Bullets((*lines, *system["remarks"])),)
 

@@ -130,7 +130,8 @@ class Executor(base_executor.BaseExecutor):
             raise InputError(
                 f"the data gate stops the run: {found[0]}{more}; all of it is in {keep / REFUSED_FILE}; "
                 + (
-                    f"if the change is meant, remove {accepted}, or raise data_gate.label_drift or data_gate.shrinkage"
+                    f"if the change is meant, as that of --labels is, remove {accepted}; data_gate.label_drift and "
+                    "data_gate.shrinkage say how much may change"
                     if changed
                     else "to let such data pass, change data_gate.schema in the configuration"
                 )
@@ -141,11 +142,12 @@ class Executor(base_executor.BaseExecutor):
 
 
 def _changes(before, now, exec_properties):
-    if set(before["labels"]) != set(now["labels"]):
-        lost, new = (sorted(set(one["labels"]) - set(other["labels"])) for one, other in ((before, now), (now, before)))
+    lost, new = (sorted(set(one["labels"]) - set(other["labels"])) for one, other in ((before, now), (now, before)))
+    if lost:  # the shares of the others have changed for this alone
+        return [f"label {label}: {before['labels'][label]:.1%} of the records before, none now" for label in lost]
+    if new:
         _log.warning(
-            "the labels are others than in the last run that passed (gone: %s; new: %s): the data is not compared",
-            *(", ".join(names) or "none" for names in (lost, new)),
+            "there are labels that the last run that passed had not (%s): the data is not compared", ", ".join(new)
         )
         return []
     found = losses(before, now, exec_properties["shrinkage"])
@@ -173,9 +175,10 @@ class DataGateSpec(component_spec.ComponentSpec):
 
 
 class DataGate(base_component.BaseComponent):
-    """Stops the run at any anomaly, and where labels have drifted or data is gone since the last run that passed.
+    """Stops the run at any anomaly, and where labels have drifted or labels or data are gone since the last run.
 
-    Its folder keeps `accepted.json`, the figures of that run, and after a refusal `refused.txt`.
+    The last run is the last whose data passed. The component's folder keeps `accepted.json`, the figures of that run,
+    and after a refusal `refused.txt`.
 
     Args:
         statistics: channel of StatisticsGen.

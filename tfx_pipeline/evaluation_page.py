@@ -70,7 +70,7 @@ def page_of(run, evaluation, details, label_names, about):
     """
     confusion = details["confusion"]
     page = Page("Evaluation of a held-out fold", _lead(run, int(confusion.sum()), about))
-    page.add("In short", Bullets(tuple(_in_short(run, evaluation, confusion))))
+    page.add("In short", Bullets(tuple(_in_short(run, evaluation, confusion, label_names))))
     page.add("Accuracy by slice", *_slices(details["slices"]))
     title = f"the model, accuracy {wording.percent(evaluation['accuracy'])} %"
     said = "A row is the label, a column the answer; numbers are records, shades the share of the row."
@@ -88,13 +88,14 @@ def _lead(run, count, about):
     )
 
 
-def _in_short(run, evaluation, confusion):
+def _in_short(run, evaluation, confusion, label_names):
     totals = confusion.sum(axis=1)
     recalls = np.diag(confusion)[totals > 0] / totals[totals > 0]
     yield (
         f"Accuracy {wording.percent(evaluation['accuracy'])} %; unweighted average recall (UAR) "
         f"{wording.percent(recalls.mean())} %."
     )
+    yield wording.constant_answer(totals, label_names)
     if evaluation["baseline_accuracy"] is not None:
         yield f"The model that was served before: {wording.percent(evaluation['baseline_accuracy'])} %, same records."
     blessed = {None: "not judged", True: "blessed", False: "not blessed"}[run.blessed]

@@ -90,7 +90,7 @@ def run_local(config, on_progress=None):
         if os.environ.get("KERASTUNER_TUNER_ID") != "chief":
             raise InputError("KERASTUNER_ORACLE_IP is set: expected KERASTUNER_TUNER_ID=chief, or `pipeline tune`")
     log, run_id = _new_run(config.pipeline_root)
-    with one_run(log.parent), _reported(log, on_progress) as report:
+    with one_run(config.pipeline_root), _reported(log, on_progress) as report:
         started = time.monotonic()
         from tfx_pipeline import metadata, pipeline
 
@@ -127,7 +127,7 @@ def tune_local(config, on_progress=None):
         )
     _check_shared_search(config)
     log, run_id = _new_run(config.pipeline_root)
-    with one_run(log.parent), _reported(log, on_progress) as report, _failures_in(log):
+    with one_run(config.pipeline_root), _reported(log, on_progress) as report, _failures_in(log):
         from tfx_pipeline import pipeline, tuner
 
         data, _ = _run_data(config, run_id, report)
@@ -170,7 +170,7 @@ def infer_local(pictures, model, out, on_progress=None):
     """
     out = pathlib.Path(out)
     log, run_id = _new_run(out)
-    with one_run(log.parent), _reported(log, on_progress) as report:
+    with one_run(out), _reported(log, on_progress) as report:
         from tfx.orchestration.metadata import Metadata
 
         from tfx_pipeline import infer, metadata

@@ -7,7 +7,7 @@ import pathlib
 
 from fer_keras.errors import InputError
 
-LOCK_FILE = "run.lock"
+LOCK_FILE = "logs/run.lock"
 
 
 @contextlib.contextmanager
@@ -15,14 +15,14 @@ def one_run(folder):
     """Keeps other runs out of a folder; the system lets go of it, however the process ends.
 
     Args:
-        folder: created if missing; gets the file `run.lock`, which stays there and blocks nothing by itself.
+        folder: created if missing; gets the file `logs/run.lock`, which stays there and blocks nothing by itself.
 
     Raises:
         InputError: another run is under way there.
     """
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK_FILE, "a+") as file:
+    path = pathlib.Path(folder, LOCK_FILE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -35,3 +35,17 @@ def one_run(folder):
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def check_free(folder):
+    """Says at once, before libraries are loaded, what `one_run` would.
+
+    Args:
+        folder: as for `one_run`; nothing is written.
+
+    Raises:
+        InputError: another run is under way there.
+    """
+    if pathlib.Path(folder, LOCK_FILE).exists():
+        with one_run(folder):
+            pass

@@ -5,6 +5,7 @@ import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 
 _MEMORY_OF_A_FOLD = 2 * 2**30  # bytes, TensorFlow included
@@ -41,12 +42,14 @@ def run_in_processes(function, jobs, workers, on_report=None):
         on_report: optional callable `(job's place, *what the function reported)`, called in this process.
 
     Yields:
-        Pairs of a job's place and what the function returned for it, as they end.
+        Pairs of a job's place and what the function returned for it, as they end. Where one raises, those under way
+        are waited for; at an interrupt, or where no more pairs are asked for, all processes end at once.
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     reports = context.SimpleQueue()
+    stop, stopper = context.Pipe(duplex=False)
     name = (function.__module__, function.__name__)
-    pool = concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (*name, reports))
+    pool = concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (*name, reports, stop))
     try:
         waiting = {pool.submit(_run_job, place, job): place for place, job in enumerate(jobs)}
         while waiting:
@@ -57,13 +60,19 @@ def run_in_processes(function, jobs, workers, on_report=None):
                     on_report(*report)
             for future in done:
                 yield waiting.pop(future), future.result()
+    except (KeyboardInterrupt, GeneratorExit):
+        stopper.close()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        stopper.close()
+        stop.close()
 
 
-def _start_worker(module, name, reports):
+def _start_worker(module, name, reports, stop):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Ctrl-C all get one, and would go on with the next job
     # A worker whose parent was killed would go on, and write beside the run that resumes.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
     from fer_keras.console import load_libraries
 
     for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
@@ -72,8 +81,8 @@ def _start_worker(module, name, reports):
     _run_job.function, _run_job.reports = getattr(importlib.import_module(module), name), reports
 
 
-def _end_with_parent():
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+def _end_with_parent(stop):
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel, stop])  # `stop` is closed there
     os._exit(1)
 
 

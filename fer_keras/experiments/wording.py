@@ -12,6 +12,16 @@ def short(title):
     return title.replace("AlexNet-Emotion, ", "")
 
 
+def constant_answer(totals, label_names):
+    """What there is to beat: always the most frequent label; from the number of records by label."""
+    most = int(np.argmax(totals))
+    classes = np.count_nonzero(totals)
+    return (
+        f"Always answering {label_names[most]}, the most frequent label, gives accuracy "
+        f"{percent(totals[most] / totals.sum())} %, UAR {percent(1 / classes)} %."
+    )
+
+
 def interval(system, level):
     """A system's 95 % interval of the accuracy at a level, `"frame"` or `"sequence"`, in per cent."""
     ends = system["pooled"]["confidence"][level]["accuracy"]

@@ -93,13 +93,41 @@ def test_a_rerun_says_that_nothing_was_pushed(ck_plus, tmp_path, monkeypatch):
     assert "nothing: version 5 holds this model, and version 6 is served" in outcome.output
 
 
-@pytest.mark.parametrize(("skipped", "end"), [(0, "0 pictures were skipped"), (3, "3 pictures were skipped, see ")])
+@pytest.mark.parametrize(("skipped", "end"), [(0, "skipped: 0 pictures"), (1, "skipped: 1 picture, see ")])
 def test_infer_names_what_lists_the_skipped_pictures(skipped, end, tmp_path, monkeypatch):
     answers = tmp_path / "answers.csv"
     monkeypatch.setattr(run_local, "infer_local", lambda *arguments: (answers, 7, skipped))
     result = typer.testing.CliRunner().invoke(app, ["infer", "--data", str(tmp_path), "--out", str(tmp_path)])
     expected = end + (str(tmp_path / "skipped.txt") if skipped else "")
     assert f"7 answers in {answers}; {expected}\n" in result.output
+
+
+def test_what_is_wrong_shows_before_the_libraries_are_loaded(tmp_path, monkeypatch):
+    from fer_keras import console
+    from tfx_pipeline.run_lock import one_run
+
+    def load_libraries():
+        raise AssertionError("they take seconds")
+
+    monkeypatch.setattr(console, "load_libraries", load_libraries)
+
+    def refused(*options):
+        return str(typer.testing.CliRunner().invoke(app, [*map(str, options)]).exception)
+
+    file, out = tmp_path / "pipeline.yaml", tmp_path / "run"
+    file.write_text("corpus: [")
+    for options in (("run",), ("compile",), ("tune", "--out", out)):
+        assert refused(*options, "--config", file).startswith(f"{file}: is not YAML")
+    file.write_text(f"{{corpus: {{name: synthetic}}, out: {out}}}")
+    with one_run(out):
+        for options in (
+            ("run", "--config", file),
+            ("run", "--out", out),
+            ("tune", "--config", file, "--out", out),
+            ("infer", "--data", tmp_path, "--out", out),
+        ):
+            assert refused(*options).startswith(f"{out}: another run is under way there")
+    assert refused("run", "--config", file) == "they take seconds"
 
 
 def test_compile_names_the_file_and_what_does_not_run_on_kubeflow(ck_plus, tmp_path):

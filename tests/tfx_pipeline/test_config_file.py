@@ -119,7 +119,7 @@ def test_a_training_may_be_a_file_of_its_own(written, tmp_path):
         ("data_gate: {shrinkage: -0.5}", "data_gate.shrinkage must be in 0 ... 1"),
         ("data_gate: {schema: no.pbtxt}", "no.pbtxt: no such file"),
         ("- a\n- b", "the file must be a section of keys"),
-        ("a: [", "is no YAML .*line 1"),
+        ("a: [", "is not YAML .*line 1"),
     ],
 )
 def test_what_cannot_work_is_refused(written, text, message):

@@ -134,7 +134,17 @@ def test_what_an_older_version_accepted_can_be_read(gate, tmp_path):
     gate({"anger": 4, "fear": 4})
 
 
-def test_data_of_other_labels_is_not_compared(gate, caplog):
+def test_a_label_that_is_gone_stops_the_run(gate):
+    gate({"anger": 19, "fear": 1})
+    with pytest.raises(
+        InputError, match=r"label fear: 5\.0% of the records before, none now; .*if the change is meant"
+    ):
+        gate({"anger": 19})
+    with pytest.raises(InputError, match="label fear: "):
+        gate({"anger": 19, "sadness": 1}, drift=1.0)
+
+
+def test_data_with_a_new_label_is_not_compared(gate, caplog):
     gate({"anger": 4, "fear": 4})
-    gate({"anger": 1, "sadness": 1})
-    assert "gone: fear; new: sadness" in caplog.text
+    gate({"anger": 1, "fear": 1, "sadness": 8})
+    assert "(sadness): the data is not compared" in caplog.text

@@ -60,6 +60,7 @@ def test_the_page_says_what_was_measured(details, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert "4 records (faces, or clips) of fold 2 of 5 of synthetic" in page
     assert "say nothing about people" in page
+    assert "Always answering " in page
     assert "The model was not blessed." in page
     assert "The model that was served before: 80.0 %" in page.replace("\N{NO-BREAK SPACE}", " ")
     assert "All classes together" in page

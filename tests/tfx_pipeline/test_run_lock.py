@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from fer_keras.errors import InputError
-from tfx_pipeline.run_lock import one_run
+from tfx_pipeline.run_lock import check_free, one_run
 
 HELD = """
 import sys, time
@@ -24,9 +24,14 @@ def test_a_second_run_ends_with_one_line_and_a_killed_one_blocks_nothing(tmp_pat
             one_run(tmp_path / "run"),
         ):
             pass
+        with pytest.raises(InputError, match=rf"run: another run .* process {other.pid}\)"):
+            check_free(tmp_path / "run")
+        check_free(tmp_path / "elsewhere")
+        assert not (tmp_path / "elsewhere").exists()
         with one_run(tmp_path / "elsewhere"):
             pass
         other.kill()
         other.wait()
+    check_free(tmp_path / "run")
     with one_run(tmp_path / "run"):
         pass

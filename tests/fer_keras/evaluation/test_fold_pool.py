@@ -50,17 +50,27 @@ def test_a_fault_comes_back(jobs):
 
 
 @pytest.mark.slow
-def test_workers_end_with_a_killed_parent(jobs, tmp_path):
+@pytest.mark.parametrize("end", ["kill", "interrupt", "interrupt all"])
+def test_workers_end_with_their_parent(end, jobs, tmp_path):
     script = (
         "from pool_jobs import linger\n"
         "from fer_keras.evaluation.fold_pool import run_in_processes\n"
         "if __name__ == '__main__':\n"
-        "    list(run_in_processes(linger, [1], 1, lambda place, pid: print(pid, flush=True)))\n"
+        "    list(run_in_processes(linger, range(3), 1, lambda place, pid: print(place, pid, flush=True)))\n"
     )
     (tmp_path / "run.py").write_text(script)
-    with subprocess.Popen([sys.executable, tmp_path / "run.py"], stdout=subprocess.PIPE, text=True) as parent:
-        worker = int(parent.stdout.readline())
-        parent.send_signal(signal.SIGKILL)
+    command = [sys.executable, tmp_path / "run.py"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, text=True, start_new_session=True, **pipes) as parent:
+        place, worker = map(int, parent.stdout.readline().split())
+        if end == "kill":
+            parent.kill()
+        elif end == "interrupt":
+            parent.send_signal(signal.SIGINT)
+        else:  # as a terminal does
+            os.killpg(parent.pid, signal.SIGINT)
+        assert place == 0
+        assert parent.stdout.read() == ""  # none began another job; it ends when all have closed it
     for _ in range(100):
         try:
             os.kill(worker, 0)
