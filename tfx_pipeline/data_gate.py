@@ -130,7 +130,7 @@ class Executor(base_executor.BaseExecutor):
             raise InputError(
                 f"the data gate stops the run: {found[0]}{more}; all of it is in {keep / REFUSED_FILE}; "
                 + (
-                    f"if the change is meant, as that of --labels is, remove {accepted}; data_gate.label_drift and "
+                    f"if the change is meant, remove {accepted}; data_gate.label_drift and "
                     "data_gate.shrinkage say how much may change"
                     if changed
                     else "to let such data pass, change data_gate.schema in the configuration"

@@ -142,7 +142,7 @@ kubeflow: {{image: a, pipeline_root: gs://b/c, data: /d, push_to: /e}}
 """)
     command = ["compile", "--config", str(file), "--to", str(tmp_path / "fer.yaml")]
     result = typer.testing.CliRunner().invoke(app, command)
-    assert str(result.exception).startswith(f"{file}: serving_check must be embedded or empty on Kubeflow")
+    assert str(result.exception).startswith(f"{file}: serving_check must be embedded, empty or the path of")
     assert not (tmp_path / "fer.yaml").exists()
 
 

@@ -24,7 +24,7 @@ def test_a_second_run_ends_with_one_line_and_a_killed_one_blocks_nothing(tmp_pat
             one_run(tmp_path / "run"),
         ):
             pass
-        with pytest.raises(InputError, match=rf"run: another run .* process {other.pid}\)"):
+        with pytest.raises(InputError, match=rf"run: another run .* .process {other.pid}\)"):
             check_free(tmp_path / "run")
         check_free(tmp_path / "elsewhere")
         assert not (tmp_path / "elsewhere").exists()
