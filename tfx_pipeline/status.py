@@ -17,6 +17,7 @@ from tfx_pipeline.metadata_store import connection_config
 from tfx_pipeline.trainer import TIMES_FILE
 
 _State = metadata_store_pb2.Execution.State
+_TRAINED = (standard_artifacts.ModelRun.TYPE_NAME, standard_artifacts.TunerResults.TYPE_NAME)
 _LAST = ("Pusher", "BulkInferrer")  # of `run` and of `infer`
 _BETWEEN = "between components"
 _START = "start"
@@ -32,7 +33,7 @@ class Component:
         state: string: complete, cached, failed, running, ...
         started: seconds since 1970.
         seconds: that it took; what was cached took none to speak of.
-        training: seconds of these in which a model was trained.
+        training: seconds of these in which models were trained, those of a search too.
         artifacts: list of addresses that it wrote.
     """
 
@@ -158,7 +159,7 @@ def _component(store, execution):
     times = {}
     for artifact in artifacts:
         file = pathlib.Path(artifact.uri, TIMES_FILE)
-        if state == "complete" and artifact.type == standard_artifacts.ModelRun.TYPE_NAME and file.exists():
+        if state == "complete" and artifact.type in _TRAINED and file.exists():
             times = json.loads(file.read_text())
     return Component(
         pipeline=pipeline,

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 PRESET_DIR = "preset"
 """Folder in the ModelRun artifact with the Keras model, for `from_preset`."""
 TIMES_FILE = "times.json"
-"""File in the ModelRun artifact: seconds of reading, training and exporting."""
+"""File in the artifacts ModelRun and TunerResults: seconds of reading, training and exporting."""
 
 _LINES = 10  # of progress in a whole training
 

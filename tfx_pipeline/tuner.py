@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import time
 
 import keras_tuner
 from tfx.components.trainer import fn_args_utils
@@ -17,7 +18,7 @@ from fer_keras.training.search import StaticHyperModel, search, select_space
 from fer_keras.training.static import StaticConfig
 from tfx_pipeline.config import Tuning
 from tfx_pipeline.local_path import local_path
-from tfx_pipeline.trainer import read_transformed
+from tfx_pipeline.trainer import TIMES_FILE, read_transformed
 
 _log = logging.getLogger(__name__)
 
@@ -118,9 +119,12 @@ class Executor(base_executor.BaseExecutor):
         asked = json.dumps([sorted(fn_args.train_files), fn_args.custom_config], sort_keys=True)
         key = hashlib.sha256(asked.encode()).hexdigest()[:16]
         directory = best.parents[1] / f"search-{key}"
+        started = time.monotonic()
         parameters, trials = search_splits(fn_args, directory)
+        results = local_path(artifact_utils.get_single_uri(output_dict["tuner_results"]))
         write_json(best / BEST_FILE, parameters)
-        write_json(local_path(artifact_utils.get_single_uri(output_dict["tuner_results"])) / TRIALS_FILE, trials)
+        write_json(results / TRIALS_FILE, trials)
+        write_json(results / TIMES_FILE, {"training": time.monotonic() - started})  # but for a moment of reading
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -30,6 +30,7 @@ def test_the_best_of_several_tables():
 @pytest.mark.slow
 def test_tuners_that_share_a_search(ck_plus, tmp_path):
     from tfx_pipeline import run_local
+    from tfx_pipeline.status import open_store, overhead, read_runs
 
     tuning = Tuning(3, "random", parameters=("learning_rate",), validation_share=0.5, parallel_trials=2)
     config = PipelineConfig(
@@ -50,6 +51,11 @@ def test_tuners_that_share_a_search(ck_plus, tmp_path):
     (best,) = (tmp_path / "run" / "BestTrial" / "best_hyperparameters").glob("*/best_hyperparameters.txt")
     assert json.loads(best.read_text())["values"]["learning_rate"] == rates[0]
     assert f"tuned: learning_rate {rates[0]:.3g}" in "\n".join(lines)
+
+    with open_store(tmp_path / "run" / "metadata.sqlite") as store:
+        rows = {row["name"]: row for row in overhead(read_runs(store, 1)[0])}
+    assert 0 < rows["Tuner-0"]["training"] <= rows["Tuner-0"]["seconds"]
+    assert rows["BestTrial"]["training"] == 0
 
     # The trials are those of this search only: a Tuner alone with the first share's seed finds its own again.
     (first,) = (tmp_path / "run" / "Tuner-0" / "tuner_results").glob("*/tuner_results.json")
