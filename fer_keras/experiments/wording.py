@@ -17,7 +17,7 @@ def constant_answer(totals, label_names):
     most = int(np.argmax(totals))
     classes = np.count_nonzero(totals)
     return (
-        f"Always answering {label_names[most]}, the most frequent label, gives accuracy "
+        f"Always answering {label_names[most]} (no label is more frequent) gives accuracy "
         f"{percent(totals[most] / totals.sum())} %, UAR {percent(1 / classes)} %."
     )
 
