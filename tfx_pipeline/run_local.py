@@ -135,7 +135,8 @@ def tune_local(config, on_progress=None):
             train_files=[f"{data['transformed']}/Split-{split}/*" for split in config.train_splits],
             custom_config=pipeline.search_request(config),
         )
-        directory = config.pipeline_root / f"search-{run_id}"
+        directory = config.pipeline_root / "search"
+        shutil.rmtree(directory, ignore_errors=True)  # of a worker that was killed
         with _own_messages(report):
             tuner.search_splits(asked, directory)
         shutil.rmtree(directory, ignore_errors=True)
