@@ -11,8 +11,6 @@ import typer
 
 from fer_keras import plural
 from fer_keras.errors import InputError
-from tfx_pipeline.run_lock import check_free
-from tfx_pipeline.yaml_file import read_yaml
 
 NOT_BLESSED = 2
 """Exit status of a run that went well and whose model was not good enough to be pushed."""
@@ -170,6 +168,7 @@ def infer(
 ):
     """Let a model answer to every picture of a folder, with TFX's BulkInferrer."""
     from fer_keras.console import console, load_libraries
+    from tfx_pipeline.run_lock import check_free
 
     check_free(out)
     load_libraries()
@@ -206,6 +205,7 @@ def compile_(
 ):
     """Compile the pipeline for Kubeflow Pipelines v2; the corpus is read here for its labels, and nothing is run."""
     from fer_keras.console import console, load_libraries
+    from tfx_pipeline.yaml_file import read_yaml
 
     if importlib.util.find_spec("tfx") and not importlib.util.find_spec("kfp"):
         raise InputError("compile needs the package kfp, which TFX brings up to Python 3.11: use such an environment")
@@ -335,6 +335,9 @@ def _runs(out, metadata):
 
 def _check_at_once(file, out):
     """Raises `InputError` for what is wrong with a run and shows before TensorFlow is loaded, which takes seconds."""
+    from tfx_pipeline.run_lock import check_free
+    from tfx_pipeline.yaml_file import read_yaml
+
     values = read_yaml(file) if file and file.suffix != ".json" else {}
     named = values.get("out") if isinstance(values, dict) else None
     check_free(out or (named if isinstance(named, str) else "runs/pipeline"))

@@ -1,6 +1,8 @@
 import dataclasses
 import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 import typer.testing
@@ -100,6 +102,12 @@ def test_infer_names_what_lists_the_skipped_pictures(skipped, end, tmp_path, mon
     result = typer.testing.CliRunner().invoke(app, ["infer", "--data", str(tmp_path), "--out", str(tmp_path)])
     expected = end + (str(tmp_path / "skipped.txt") if skipped else "")
     assert f"7 answers in {answers}; {expected}\n" in result.output
+
+
+def test_the_commands_are_there_without_the_extra():
+    """The command line imports them all, in an environment without the extra `pipeline` and on Windows too."""
+    missing = "import sys; sys.modules.update(dict.fromkeys(['yaml', 'tfx', 'keras', 'tensorflow', 'fcntl']));"
+    subprocess.run([sys.executable, "-c", f"{missing} import tfx_pipeline.commands"], check=True)
 
 
 def test_what_is_wrong_shows_before_the_libraries_are_loaded(tmp_path, monkeypatch):
