@@ -53,6 +53,8 @@ def test_a_fault_comes_back(jobs):
 @pytest.mark.parametrize("end", ["kill", "interrupt", "interrupt all"])
 def test_workers_end_with_their_parent(end, jobs, tmp_path):
     script = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs without\n"
         "from pool_jobs import linger\n"
         "from fer_keras.evaluation.fold_pool import run_in_processes\n"
         "if __name__ == '__main__':\n"
