@@ -10,7 +10,7 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 from fer_keras.json_file import write_json
 from fer_keras.training.search import OBJECTIVES
 from tfx_pipeline.local_path import local_path
-from tfx_pipeline.tuner import BEST_FILE, TRIALS_FILE
+from tfx_pipeline.tuner_files import BEST_FILE, TRIALS_FILE
 
 _log = logging.getLogger(__name__)
 

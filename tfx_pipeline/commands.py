@@ -12,8 +12,8 @@ import typer
 from fer_keras import plural
 from fer_keras.errors import InputError
 
-NOT_BLESSED = 2
-"""Exit status of a run that went well and whose model was not good enough to be pushed."""
+NOT_BLESSED = 3
+"""Exit status of a run that went well and whose model was not good enough to be pushed; 2 is that of a wrong option."""
 
 app = typer.Typer(help="The TFX pipeline: from a corpus to a pushed model.", no_args_is_help=True)
 
@@ -85,7 +85,8 @@ def run(
 ):
     """Train, evaluate and push a model with TFX on this machine.
 
-    Finished work is not done again. Exit status: 0 pushed, 1 failed, 2 not good enough to be pushed.
+    Finished work is not done again. Exit status: 0 pushed, or served already; 1 failed; 2 wrong option;
+    3 not good enough to be pushed.
     """
     from fer_keras.console import load_libraries
 
@@ -135,6 +136,9 @@ def _shown():
             except PipelineError as error:
                 console.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
                 raise typer.Exit(1) from None
+            except KeyboardInterrupt:
+                console.print("interrupted; the same command goes on where it was")
+                raise
 
 
 @app.command(epilog="Example: fer-keras pipeline tune --config pipeline.yaml --out runs/tuner0")
@@ -409,17 +413,18 @@ def _read(asked, push_here):
     from tfx_pipeline.spans import newest_span
 
     corpus, out = asked.corpus, Path(asked.out)
+    _check_folder("out", out.absolute())
     held = {child.name for child in out.iterdir()} if out.is_dir() else set()
     if held - {"corpus"} and not held & {"logs", "metadata.sqlite"}:
         raise InputError(f"--out {out}: is not empty and holds no pipeline; expected a folder of the pipeline's own")
     if not corpus.data and corpus.name not in corpora.BUILT_IN:
-        raise InputError(f"--data is missing; expected the folder of a corpus ({corpus.name})")
+        raise InputError(f"--data, or corpus.data, is missing; expected the folder of a corpus ({corpus.name})")
     data = newest_span(corpus.data) if corpus.data else out / "corpus"
     if push_here:
         _check_push_to(Path(asked.push_to).absolute(), data)
-        server = asked.serving_check
-        if server.startswith("/") and not (Path(server).is_file() and os.access(server, os.X_OK)):
-            raise InputError(f"serving_check {server}: no such program; expected a tensorflow_model_server")
+        _check_server(asked.serving_check)
+    if asked.data_gate.schema:
+        _check_schema(asked.data_gate.schema)
     if corpus.name in corpora.BUILT_IN:
         _draw(corpora.BUILT_IN[corpus.name], data)
     whole = {"peak_frames": None} if asked.task == "video" else {}
@@ -430,13 +435,36 @@ def _read(asked, push_here):
 
 def _check_push_to(push_to, data):
     """Raises `InputError` where the Pusher could not write: it is the last to come, after the training."""
-    there = next(folder for folder in (push_to, *push_to.parents) if folder.exists())
-    if not there.is_dir():
-        raise InputError(f"push_to {push_to}: {there} is a file; expected a folder for the served versions")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"push_to {push_to}: {there} may not be written; expected a folder for the served versions")
+    _check_folder("push_to", push_to)
     if data.resolve() in (push_to.resolve(), *push_to.resolve().parents):
         raise InputError(f"push_to {push_to}: is in the corpus {data}; expected a folder outside of it")
+
+
+def _check_folder(name, folder):
+    """Raises `InputError` where a folder can be neither made nor written to."""
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    if not there.is_dir():
+        raise InputError(f"{name} {folder}: {there} is a file; expected a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{name} {folder}: {there} may not be written; expected a folder")
+
+
+def _check_server(server):
+    """Raises `InputError` where a serving check is no program of this machine."""
+    if server.startswith("/") and not (Path(server).is_file() and os.access(server, os.X_OK)):
+        what = "is no program that may be run" if Path(server).exists() else "no such file"
+        raise InputError(f"serving_check {server}: {what}; expected a tensorflow_model_server")
+
+
+def _check_schema(file):
+    """Raises `InputError` where a schema cannot be read."""
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    try:
+        text_format.Parse(Path(file).read_text(), schema_pb2.Schema())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise InputError(f"data_gate.schema {file}: is no schema as text (.pbtxt): {error}") from error
 
 
 def _draw(write, directory):
@@ -476,8 +504,10 @@ def _print_result(result, config):
 
 
 def _not_pushed(result, config):
+    from rich.markup import escape
+
     if result.version is None:
-        return f"nothing: {result.reason}"
+        return escape(f"nothing: {result.reason}")
     from tfx_pipeline.versions import find_versions
 
     served = find_versions(config.push_dir)[0]

@@ -63,6 +63,10 @@ class Tuning:
             _check_known(f"tuning.{name}", getattr(self, name), known)
         for place, name in enumerate(self.parameters):
             _check_known(f"tuning.parameters[{place}]", name, SPACE)
+            if name in self.parameters[:place]:
+                raise InputError(f"tuning.parameters[{place}]: {name} stands there twice")
+        if self.seed < 0:
+            raise InputError(f"tuning.seed must be at least 0, received {self.seed}")
         if not 1 <= self.parallel_trials <= self.trials:
             raise InputError(
                 f"tuning.parallel_trials must be in 1 ... tuning.trials ({self.trials}), "

@@ -130,8 +130,7 @@ class Executor(base_executor.BaseExecutor):
             raise InputError(
                 f"the data gate stops the run: {found[0]}{more}; all of it is in {keep / REFUSED_FILE}; "
                 + (
-                    f"if the change is meant, remove {accepted}; data_gate.label_drift and "
-                    "data_gate.shrinkage say how much may change"
+                    f"if the change is meant, remove {accepted}, and the data is compared with nothing"
                     if changed
                     else "to let such data pass, change data_gate.schema in the configuration"
                 )
@@ -145,12 +144,10 @@ def _changes(before, now, exec_properties):
     lost, new = (sorted(set(one["labels"]) - set(other["labels"])) for one, other in ((before, now), (now, before)))
     if lost:  # the shares of the others have changed for this alone
         return [f"label {label}: {before['labels'][label]:.1%} of the records before, none now" for label in lost]
-    if new:
-        _log.warning(
-            "there are labels that the last run that passed had not (%s): the data is not compared", ", ".join(new)
-        )
-        return []
     found = losses(before, now, exec_properties["shrinkage"])
+    if new:
+        _log.warning("new labels (%s): the shares of labels are not compared with the last run's", ", ".join(new))
+        return found
     return found + drifts(before["labels"], now["labels"], exec_properties["label_drift"])
 
 

@@ -15,7 +15,9 @@ from tfx_pipeline.evaluation import read_details, read_evaluation
 from tfx_pipeline.learnt_from import TRAINING_FILE
 from tfx_pipeline.metadata import outputs_of
 from tfx_pipeline.pipeline import PIPELINE_NAME, RELEASE_NAME
+from tfx_pipeline.tuner_files import TRIALS_FILE
 
+_TRIALS = 10  # that are shown
 _SMALL = 30  # records: the figures of a smaller slice prove little
 
 
@@ -50,12 +52,15 @@ def write_run_page(store, run, folder):
     about = json.loads((extra / TRAINING_FILE).read_text()) if (extra / TRAINING_FILE).exists() else {}
     path = pathlib.Path(folder) / f"{run.name.replace(':', '')}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
+    found = outputs.get((f"{PIPELINE_NAME}.BestTrial", "tuner_results"))
+    found = found or outputs.get((f"{PIPELINE_NAME}.Tuner", "tuner_results"))
+    trials = json.loads(pathlib.Path(found.uri, TRIALS_FILE).read_text()) if found else []
     figures, details = read_evaluation(evaluation.uri), read_details(evaluation.uri, len(label_names))
-    page_of(run, figures, details, label_names, about).write(path)
+    page_of(run, figures, details, label_names, about, trials).write(path)
     return path
 
 
-def page_of(run, evaluation, details, label_names, about):
+def page_of(run, evaluation, details, label_names, about, trials=()):
     """Makes the page.
 
     Args:
@@ -64,6 +69,7 @@ def page_of(run, evaluation, details, label_names, about):
         details: dict, see `tfx_pipeline.evaluation.read_details`.
         label_names: the model's classes.
         about: what `tfx_pipeline.learnt_from` notes, `{}` where it noted nothing.
+        trials: table of the search's trials, the best first, as the Tuner wrote it; empty without a search.
 
     Returns:
         A `Page`.
@@ -76,7 +82,28 @@ def page_of(run, evaluation, details, label_names, about):
     said = "A row is the label, a column the answer; numbers are records, shades the share of the row."
     page.add("Confusion", said, Gallery((drawings.draw_confusion(title, confusion, label_names),)))
     page.add("Calibration", *_calibration(details["calibration"], label_names))
+    if trials:
+        page.add("Search", *_search(trials))
     return page
+
+
+def _search(trials):
+    names = sorted(trials[0]["values"])
+    rows = tuple(
+        (
+            place + 1,
+            wording.number(one["val_loss"], 3),
+            wording.percent(one["val_accuracy"]),
+            *(f"{one['values'][name]:.3g}" if name in one["values"] else "–" for name in names),
+        )
+        for place, one in enumerate(trials[:_TRIALS])
+    )
+    done = sum(one["status"] == "COMPLETED" for one in trials)
+    return (
+        f"{wording.count(len(trials), 'trial')}, {done} completed, judged on people held out of the training folds. "
+        "The model was trained with the values of the first. The best of many trials is partly the luckiest.",
+        Table(("place", "validation loss", "accuracy, %", *names), rows, f"The best {len(rows)}" if rows[1:] else ""),
+    )
 
 
 def _lead(run, count, about):

@@ -18,7 +18,7 @@ from tfx_pipeline.pipeline import create_pipeline
 
 _ON_GPU = re.compile(r"(Trainer|Tuner(-\d+)?)(-fold-\d+)?")
 # What they find does not depend on their inputs alone; on one machine their drivers know.
-_NEVER_CACHED = ("CorpusExampleGen", "ServedModel", "ReleaseBlessing", "Pusher")
+_NEVER_CACHED = ("CorpusExampleGen", "ServedModel", "ReleaseBlessing", "ServingCheck", "Pusher")
 _COMMAND = ("python", "-m", "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor")
 
 

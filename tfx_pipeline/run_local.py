@@ -9,6 +9,7 @@ import logging
 import os
 import pathlib
 import shutil
+import socket
 import sys
 import time
 import traceback
@@ -19,6 +20,7 @@ from tfx_pipeline.run_lock import one_run
 
 LOG_DIR = "logs"
 
+_CHIEF_SECONDS = 1800  # its run may read the corpus first
 _RUN = "%Y%m%d-%H%M%S"  # of a run's log and of its name
 
 
@@ -131,6 +133,7 @@ def tune_local(config, on_progress=None):
         from tfx_pipeline import pipeline, tuner
 
         data, _ = _run_data(config, run_id, report)
+        _wait_for_chief(report)
         asked = types.SimpleNamespace(
             train_files=[f"{data['transformed']}/Split-{split}/*" for split in config.train_splits],
             custom_config=pipeline.search_request(config),
@@ -140,6 +143,21 @@ def tune_local(config, on_progress=None):
         with _own_messages(report):
             tuner.search_splits(asked, directory)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _wait_for_chief(report):
+    """Returns when the chief of a search listens, which is when the run has come to its Tuner."""
+    address = os.environ["KERASTUNER_ORACLE_IP"], os.environ.get("KERASTUNER_ORACLE_PORT", "")
+    place, started = ":".join(address), time.monotonic()
+    report(f"waiting for the chief at {place}, {_CHIEF_SECONDS // 60} minutes at most")
+    while time.monotonic() - started < _CHIEF_SECONDS:
+        with contextlib.suppress(OSError), socket.create_connection(address, timeout=5):
+            return
+        time.sleep(1)
+    raise InputError(
+        f"no chief answers at {place}, KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT; expected a `pipeline run` with "
+        "KERASTUNER_TUNER_ID=chief that is in its Tuner"
+    )
 
 
 def _check_shared_search(config):
@@ -352,7 +370,8 @@ def _store(config):
         yield handle.store
 
 
-_NOT_CACHED = ("Pusher",)  # it sees for itself what is there; TFX does not know if someone removed the version
+# What TFX does not know: whether someone removed the version, which data passed last, how the server fares today.
+_NOT_CACHED = ("Pusher", "DataGate", "ServingCheck", "InfraValidator")
 
 
 def _components(pipeline, run_id):

@@ -7,8 +7,10 @@ or do not answer, and says nothing about TensorFlow Serving itself.
 
 import contextlib
 import logging
+import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -54,6 +56,8 @@ def answer_fault(model_dir, server="embedded"):
                     if fault:
                         return fault
         except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+                return f"the server did not answer within {_SECONDS} s"
             return f"the server answered {error.code().name}: {error.details()}"
         except Exception as error:
             return f"the server did not take it up: {str(error).partition(chr(10))[0]}"
@@ -77,12 +81,13 @@ def _tensorflow_serving(binary, base_path):
         port = probe.getsockname()[1]
     arguments = [f"--port={port}", "--model_name=fer", f"--model_base_path={base_path}"]
     with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen([binary, *arguments], stdout=said, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([binary, *arguments], stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             _wait_for(process, port, said)
             yield port
         finally:
-            process.kill()  # it takes no notice of SIGTERM
+            with contextlib.suppress(ProcessLookupError):  # all that it started; SIGTERM it takes no notice of
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             said.seek(0)
             _log.info("%s said:\n%s", binary, said.read())

@@ -19,10 +19,9 @@ from fer_keras.training.static import StaticConfig
 from tfx_pipeline.config import Tuning
 from tfx_pipeline.local_path import local_path
 from tfx_pipeline.trainer import TIMES_FILE, read_transformed
+from tfx_pipeline.tuner_files import BEST_FILE, TRIALS_FILE
 
 _log = logging.getLogger(__name__)
-
-BEST_FILE, TRIALS_FILE = "best_hyperparameters.txt", "tuner_results.json"
 
 
 def search_splits(fn_args, directory):

@@ -28,7 +28,7 @@ def test_help_has_an_example_and_the_defaults():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--corpus", "folder"], "--data is missing"),
+        (["--corpus", "folder"], "corpus.data, is missing"),
         (["--corpus", "ck_plus", "--data", "/no/such"], "/no/such: no such folder"),
         (["--corpus", "nothing", "--data", "/no/such"], "unknown corpus"),
         (["--task", "video", "--frame-model", "/no/such"], "/no/such: no model found"),
@@ -75,6 +75,46 @@ def test_a_push_that_could_not_be_done_stops_before_the_work(ck_plus, tmp_path, 
         assert not (tmp_path / "run").exists()
     result = run("--push-to", tmp_path / "run" / "corpus" / "fer", "--out", tmp_path / "run")
     assert "is in the corpus" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("out: {file}", "out {file}: {file} is a file; expected a folder"),
+        ("serving_check: {folder}", "serving_check {folder}: is no program that may be run"),
+        ("serving_check: {folder}/missing", "serving_check {folder}/missing: no such file"),
+        ("data_gate: {{schema: {file}}}", "data_gate.schema {file}: is no schema as text (.pbtxt): "),
+    ],
+)
+def test_what_is_not_there_is_found_before_the_run(text, message, ck_plus, tmp_path):
+    file, places = tmp_path / "pipeline.yaml", {"file": tmp_path / "file", "folder": tmp_path}
+    places["file"].write_text("no schema")
+    corpus = f"corpus: {{name: ck_plus, data: {ck_plus}}}\nfolds: 3\n"
+    file.write_text(corpus + text.format(**places))
+    result = run("--config", file, "--push-to", tmp_path / "fer", *(() if "out" in text else ("--out", tmp_path / "r")))
+    assert isinstance(result.exception, InputError)
+    assert str(result.exception).startswith(message.format(**places))
+    assert not (tmp_path / "r").exists()
+
+
+def test_why_nothing_was_pushed_is_shown_as_it_is(ck_plus, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    reason = "not blessed: the server did not take it up: cannot load [bold]x[/bold]"
+    result = run_local.PipelineResult(None, reason, 0.5, {}, 63, 0, {}, tmp_path / "log")
+    monkeypatch.setattr(run_local, "run_local", lambda config, on_progress: result)
+    outcome = run("--corpus", "ck_plus", "--data", ck_plus, "--out", tmp_path / "run", "--folds", 3)
+    assert outcome.exit_code == 3
+    assert f"nothing: {reason}" in outcome.output
+
+
+def test_an_interrupt_says_how_to_go_on(ck_plus, tmp_path, monkeypatch, capfd):
+    def interrupted(config, on_progress):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_local, "run_local", interrupted)
+    outcome = run("--corpus", "ck_plus", "--data", ck_plus, "--out", tmp_path / "run", "--folds", 3)
+    assert outcome.exit_code == 130
+    assert "interrupted; the same command goes on where it was" in capfd.readouterr().out
 
 
 def test_a_rerun_says_that_nothing_was_pushed(ck_plus, tmp_path, monkeypatch):
@@ -194,7 +234,7 @@ def test_more_folds_than_people(ck_plus, tmp_path):
     assert "3 labelled subjects, fewer than the 10 folds" in str(result.exception)
 
 
-@pytest.mark.parametrize(("version", "code"), [(None, 2), (pathlib.Path("saved_models/fer/1"), 0)])
+@pytest.mark.parametrize(("version", "code"), [(None, 3), (pathlib.Path("saved_models/fer/1"), 0)])
 def test_exit_status_says_whether_a_model_was_pushed(version, code, ck_plus, tmp_path, monkeypatch):
     reason = "" if version else "not blessed: accuracy 0.250 < threshold 0.500"
     result = run_local.PipelineResult(version, reason, 0.25, {}, 63, 0, {}, tmp_path / "log")

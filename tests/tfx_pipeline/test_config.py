@@ -49,12 +49,14 @@ def test_what_cannot_work_is_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"seed": -1}, "tuning.seed must be at least 0, received -1"),
+        ({"parameters": ("alpha", "alpha")}, r"tuning.parameters\[1\]: alpha stands there twice"),
         ({"parallel_trials": 0}, r"tuning.parallel_trials must be in 1 ... tuning.trials \(4\), received 0"),
         ({"parallel_trials": 5}, "received 5"),
         ({"parallel_trials": 2, "tuner": "hyperband"}, "must be 1 with the tuner hyperband"),
     ],
 )
-def test_trials_that_cannot_be_shared_out(changes, message):
+def test_searches_that_cannot_work(changes, message):
     with pytest.raises(InputError, match=message):
         Tuning(trials=4, **changes)
 

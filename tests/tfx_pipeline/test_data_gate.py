@@ -144,7 +144,13 @@ def test_a_label_that_is_gone_stops_the_run(gate):
         gate({"anger": 19, "sadness": 1}, drift=1.0)
 
 
-def test_data_with_a_new_label_is_not_compared(gate, caplog):
+def test_shares_beside_a_new_label_are_not_compared(gate, caplog):
     gate({"anger": 4, "fear": 4})
     gate({"anger": 1, "fear": 1, "sadness": 8})
-    assert "(sadness): the data is not compared" in caplog.text
+    assert "new labels (sadness): the shares" in caplog.text
+
+
+def test_data_with_a_new_label_may_not_have_lost_its_people(gate):
+    gate({"anger": 4, "fear": 4}, subjects=5)
+    with pytest.raises(InputError, match="5 subjects before, 2 now"):
+        gate({"anger": 1, "fear": 1, "sadness": 8}, subjects=2)

@@ -54,9 +54,12 @@ def test_the_page_says_what_was_measured(details, tmp_path):
 
     run = Run("2026-01-02T03:04:05.000", [], 60.0, False, "")
     about = {"corpus": "synthetic", "folds": 5, "test_fold": 2}
-    page_of(run, {"accuracy": 0.75, "baseline_accuracy": 0.8}, details, ["anger", "fear"], about).write(
-        tmp_path / "page.html"
-    )
+    figures = {"accuracy": 0.75, "baseline_accuracy": 0.8}
+    trials = [
+        {"status": "COMPLETED", "val_loss": 0.5, "val_accuracy": 0.875, "values": {"alpha": 0.25}},
+        {"status": "FAILED", "val_loss": None, "val_accuracy": None, "values": {}},
+    ]
+    page_of(run, figures, details, ["anger", "fear"], about, trials).write(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "4 records (faces, or clips) of fold 2 of 5 of synthetic" in page
     assert "say nothing about people" in page
@@ -64,3 +67,6 @@ def test_the_page_says_what_was_measured(details, tmp_path):
     assert "The model was not blessed." in page
     assert "The model that was served before: 80.0 %" in page.replace("\N{NO-BREAK SPACE}", " ")
     assert "All classes together" in page
+    assert "2 trials, 1 completed" in page
+    assert "87.5" in page
+    assert "0.25" in page

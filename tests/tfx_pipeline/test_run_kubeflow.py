@@ -210,6 +210,7 @@ def test_a_schema_is_that_of_the_image(config, tmp_path):
     spec, _ = compile_pipeline(dataclasses.replace(config, data_gate=gate, serving_check=there))
     check = spec["root"]["dag"]["tasks"]["ServingCheck"]["inputs"]["parameters"]
     assert check["server"]["runtimeValue"]["constant"] == there
+    assert "cachingOptions" not in spec["root"]["dag"]["tasks"]["ServingCheck"]
     assert str(tmp_path / "fer.pbtxt") in str(spec["root"]["dag"]["tasks"]["SchemaGen"])
 
 

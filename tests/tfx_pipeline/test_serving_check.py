@@ -1,6 +1,7 @@
 import os
 import shutil
 import sys
+import time
 
 import keras
 import pytest
@@ -77,6 +78,22 @@ def test_a_tensorflow_model_server_is_asked_and_ended(exported, stand_in, tmp_pa
     process, *arguments = (tmp_path / "started").read_text().split()
     assert [one.partition("=")[0] for one in arguments] == ["--port", "--model_name", "--model_base_path"]
     assert gone(int(process))
+
+
+def test_what_a_wrapper_has_started_is_ended_too(exported, stand_in, tmp_path):
+    from tfx_pipeline.serving_check import answer_fault
+
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\n{stand_in()} "$@"\necho over\n')
+    wrapper.chmod(0o755)
+    assert answer_fault(exported, str(wrapper)) == ""
+    process = int((tmp_path / "started").read_text().split()[0])
+    for _ in range(100):  # it is not ours to wait for
+        if gone(process):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("it goes on")
 
 
 def test_a_tensorflow_model_server_that_does_not_come_up(exported, stand_in, tmp_path, monkeypatch):

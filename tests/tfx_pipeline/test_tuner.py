@@ -65,6 +65,21 @@ def test_what_cannot_be_searched_together(function, variables, options, message,
     assert not (tmp_path / "run").exists()
 
 
+def test_a_worker_gives_up_without_a_chief(ck_plus, tmp_path, monkeypatch):
+    from tfx_pipeline import run_local
+
+    for name, value in {**CHIEF, "KERASTUNER_TUNER_ID": "tuner0", "KERASTUNER_ORACLE_PORT": free_port()}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(run_local, "_CHIEF_SECONDS", 2)
+    monkeypatch.setattr(run_local, "_run_data", lambda *arguments: ({}, {}))
+    options = {"folds": 3, "tuning": Tuning()}
+    config = PipelineConfig("ck_plus", ck_plus, ("anger", "fear"), tmp_path / "run", tmp_path / "fer", **options)
+    lines = []
+    with pytest.raises(InputError, match=r"no chief answers at 127\.0\.0\.1:\d+"):
+        run_local.tune_local(config, lines.append)
+    assert any(line.startswith("waiting for the chief at 127.0.0.1:") for line in lines)
+
+
 @pytest.mark.long
 def test_a_chief_and_a_worker_search_together(ck_plus, tmp_path):
     file, port = tmp_path / "pipeline.yaml", free_port()
