@@ -102,7 +102,7 @@ def test_commands(tmp_path):
     text = COMMANDS[0].replace("fer-keras serve ", f"fer-keras serve --port {grpc} --rest-api-port {rest} ")
     text = text.replace("fer-keras client ", f"fer-keras client --address 127.0.0.1:{grpc} ")
     text = re.sub(r"&$", f"&\n{wait}", text, flags=re.M)
-    text = text.replace("# or: not good enough", '|| [ $? = 2 ] && echo "pipeline ended"')
+    text = text.replace("# or: not good enough", '|| [ $? = 3 ] && echo "pipeline ended"')
     script = (
         f"set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\npython - <<'END'\n{BELONGINGS}END\n{text}"
     )
