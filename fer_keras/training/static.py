@@ -18,6 +18,7 @@ from fer_keras.training.best_epoch import BestEpoch
 from fer_keras.training.checkpoint import TrainingCheckpoint
 from fer_keras.training.fine_tuning import freeze_layers
 from fer_keras.training.layerwise_adam import LayerwiseAdam
+from fer_keras.training.replicas import synchronize_statistics
 from fer_keras.training.reseed import Reseed
 
 
@@ -225,6 +226,8 @@ def start_static(label_names, config, steps_per_epoch, metrics=("accuracy",)):
     keras.utils.set_random_seed(config.seed)
     model = build_static(label_names, config)
     freeze_layers(model, config.layer_rates)
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        synchronize_statistics(model)
     return compile_static(model, config, steps_per_epoch, metrics)
 
 

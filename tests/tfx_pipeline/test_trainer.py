@@ -160,33 +160,11 @@ def test_covered_faces_are_restored_and_read_by_one_model(fn_args):
 
 
 @pytest.mark.slow
-def test_two_devices_train_one_model(fn_args):
+def test_two_devices_train_as_one_does(fn_args):
+    """Batch normalisation and the centres see the whole batch; dropout, each device's own, is left out."""
     from tfx_pipeline import trainer
 
-    args = fn_args(1, fold=1, replicas=2)  # of the CPU, see the tests' conftest.py
-    trainer.run_fn(args)
-    found = load_fold(pathlib.Path(args.model_run_dir), 1)
-    # Batch normalisation and dropout are each device's own: near to one device's figures, and not the same.
-    alone = fn_args(2, fold=1)
-    trainer.run_fn(alone)
-    expected = load_fold(pathlib.Path(alone.model_run_dir), 1)
-    np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=0.3)
-    assert found["history"][0]["loss"] == pytest.approx(expected["history"][0]["loss"], rel=0.5)
-
-
-@pytest.mark.slow
-def test_two_devices_train_as_one_does_without_batch_normalisation(fn_args, monkeypatch):
-    import keras
-
-    from fer_keras.models import backbones
-    from tfx_pipeline import trainer
-
-    def plain(input_shape):
-        layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(16, "tanh")]
-        return keras.Sequential([keras.Input(input_shape), *layers])
-
-    monkeypatch.setitem(backbones.BACKBONES, "vgg_style", plain)
-    training = dataclasses.asdict(dataclasses.replace(CONFIG, backbone="vgg_style", width=1.0, epochs=10, batch_size=4))
+    training = dataclasses.asdict(dataclasses.replace(CONFIG, dropout=0.0, epochs=5, batch_size=4))
     found = []
     for number, replicas in ((1, 1), (2, 2)):
         args = fn_args(number, fold=1, replicas=replicas, training=training)
