@@ -160,11 +160,19 @@ def test_covered_faces_are_restored_and_read_by_one_model(fn_args):
 
 
 @pytest.mark.slow
-def test_two_devices_train_as_one_does(fn_args):
-    """Batch normalisation and the centres see the whole batch; dropout, each device's own, is left out."""
+def test_two_devices_train_as_one_does(fn_args, monkeypatch):
+    """With a network that sees the faces' grey levels; batch normalisation has its own test, test_replicas.py."""
+    import keras
+
+    from fer_keras.models import backbones
     from tfx_pipeline import trainer
 
-    training = dataclasses.asdict(dataclasses.replace(CONFIG, dropout=0.0, epochs=5, batch_size=4))
+    def plain(input_shape):
+        layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(16, "tanh")]
+        return keras.Sequential([keras.Input(input_shape), *layers])
+
+    monkeypatch.setitem(backbones.BACKBONES, "vgg_style", plain)
+    training = dataclasses.asdict(dataclasses.replace(CONFIG, backbone="vgg_style", width=1.0, epochs=10, batch_size=4))
     found = []
     for number, replicas in ((1, 1), (2, 2)):
         args = fn_args(number, fold=1, replicas=replicas, training=training)
