@@ -77,6 +77,6 @@ def test_killed_in_transform_in_a_fold_and_in_the_pusher(people, tmp_path):
     status, lines = run(people, tmp_path)
     assert status == 0
     assert {line for line in lines if "(" in line and " s)" in line} == {
-        line for line in lines if line.startswith(("loaded TFX", "Pusher"))
+        line for line in lines if line.startswith(("loaded TFX", "DataGate", "Pusher"))
     }
     assert list((tmp_path / "fer").iterdir()) == [version]

@@ -179,7 +179,7 @@ def test_a_cross_validated_release(ck_plus, tmp_path):
     lines.clear()
     assert run_local(config, lines.append).version == released.version
     assert {line for line in lines if " s)" in line and "loaded" not in line} == {
-        line for line in lines if line.startswith("Pusher")
+        line for line in lines if line.startswith(("DataGate", "Pusher"))
     }
     worse = dataclasses.replace(config, training=dataclasses.replace(training, learning_rate=1e-9))
     refused = run_local(worse)
