@@ -128,6 +128,8 @@ def tune_local(config, on_progress=None):
             f"KERASTUNER_TUNER_ID of one's own such as tuner0; received {name!r}"
         )
     _check_shared_search(config)
+    if not os.environ.get("KERASTUNER_ORACLE_PORT", "").isdigit():
+        raise InputError("KERASTUNER_ORACLE_PORT is missing, or no number; expected the port where the chief listens")
     log, run_id = _new_run(config.pipeline_root)
     with one_run(config.pipeline_root), _reported(log, on_progress) as report, _failures_in(log):
         from tfx_pipeline import pipeline, tuner
@@ -147,7 +149,7 @@ def tune_local(config, on_progress=None):
 
 def _wait_for_chief(report):
     """Returns when the chief of a search listens, which is when the run has come to its Tuner."""
-    address = os.environ["KERASTUNER_ORACLE_IP"], os.environ.get("KERASTUNER_ORACLE_PORT", "")
+    address = os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"]
     place, started = ":".join(address), time.monotonic()
     report(f"waiting for the chief at {place}, {_CHIEF_SECONDS // 60} minutes at most")
     while time.monotonic() - started < _CHIEF_SECONDS:

@@ -52,6 +52,7 @@ CHIEF = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_TUNER_ID": "chief"}
         ("tune_local", {}, {"tuning": Tuning()}, "expected KERASTUNER_ORACLE_IP"),
         ("tune_local", CHIEF, {"tuning": Tuning()}, "received 'chief'"),
         ("tune_local", {**CHIEF, "KERASTUNER_TUNER_ID": "tuner0"}, {}, "received no tuning"),
+        ("tune_local", {**CHIEF, "KERASTUNER_TUNER_ID": "tuner0"}, {"tuning": Tuning()}, "ORACLE_PORT is missing"),
     ],
 )
 def test_what_cannot_be_searched_together(function, variables, options, message, tmp_path, monkeypatch):
