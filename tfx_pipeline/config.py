@@ -304,11 +304,10 @@ class PipelineConfig:
         known = CLIP_FEATURES if self.of_clips else (*CLIP_FEATURES, "action_units")
         for place, name in enumerate(self.slices):
             _check_known(f"slices[{place}]", name, known)
-        check = self.serving_check
-        if check not in ("", "embedded") and not check.startswith("/") and not _IMAGE.fullmatch(check):
+        if self.serving_image and not _IMAGE.fullmatch(self.serving_image):
             raise InputError(
                 "serving_check must be empty, embedded, the absolute path of a tensorflow_model_server or an image "
-                f"with a tag, such as tensorflow/serving:2.16.1, received {check!r}"
+                f"with a tag, such as tensorflow/serving:2.16.1, received {self.serving_check!r}"
             )
         if self.replicas < 1:
             raise InputError(f"runner.replicas must be at least 1, received {self.replicas}")
@@ -333,6 +332,11 @@ class PipelineConfig:
     def task(self):
         """Name of what is trained, one of `TASKS`."""
         return next(name for name, kind in TASKS.items() if isinstance(self.training, kind))
+
+    @property
+    def serving_image(self):
+        """The image of TensorFlow Serving that a model is checked with; `""` where another server is asked, or none."""
+        return "" if self.serving_check == "embedded" or self.serving_check.startswith("/") else self.serving_check
 
     @property
     def face_shape(self):

@@ -363,12 +363,8 @@ def _evaluator(config, data, trainer, split, baseline=None, suffix="", **thresho
 def _push(config, data, trainer, blessing):
     """A list of components: what a model must answer on, if anything, and the Pusher."""
     model, checks = trainer.outputs["model"], []
-    if config.serving_check == "embedded" or config.serving_check.startswith("/"):
-        from tfx_pipeline.serving_check import ServingCheck  # needs the extra `serving`
-
-        checks = [ServingCheck(model, config.serving_check)]
-    elif config.serving_check:
-        name, _, tag = config.serving_check.rpartition(":")
+    if config.serving_image:
+        name, _, tag = config.serving_image.rpartition(":")
         serving = TensorFlowServing(image_name=name, tags=[tag])
         request = RequestSpec(
             tensorflow_serving=TensorFlowServingRequestSpec(signature_names=["serve_examples"]),
@@ -383,6 +379,10 @@ def _push(config, data, trainer, blessing):
                 request_spec=request,
             )
         ]
+    elif config.serving_check:
+        from tfx_pipeline.serving_check import ServingCheck  # needs the extra `serving`
+
+        checks = [ServingCheck(model, config.serving_check)]
     place = PushDestination.Filesystem(base_directory=str(config.push_dir))
     pusher = Pusher(
         model=model,

@@ -76,11 +76,10 @@ def _check(config):
     for name in ("image", "pipeline_root", "data", "push_to"):
         if not getattr(about, name):
             raise InputError(f"kubeflow.{name} is missing; expected it in the pipeline's file")
-    check = config.serving_check
-    if check not in ("", "embedded") and not check.startswith("/"):
+    if config.serving_image:
         raise InputError(
             "serving_check must be embedded, empty or the path of a tensorflow_model_server in the image on Kubeflow, "
-            f"where TFX's InfraValidator does not run, received {check!r}"
+            f"where TFX's InfraValidator does not run, received {config.serving_image!r}"
         )
     if config.replicas > max(about.gpus, 1):
         raise InputError(
